@@ -1,0 +1,445 @@
+//! Puts files in place all together or not at all.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Seek as _, Write as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown, lchown,
+    symlink,
+};
+use std::path::{Path, PathBuf};
+
+/// What the file system refused, and where.
+#[derive(Debug, thiserror::Error)]
+pub enum LayoutError {
+    /// A call failed.
+    #[error("cannot {action} {}: {source}{}", path.display(), hint(source))]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A folder of ours that is something else.
+    #[error("{} is in the way and not a folder; remove it from the image", .0.display())]
+    NotAFolder(PathBuf),
+    /// A file of ours that is a folder.
+    #[error("{} is in the way and a folder; remove it from the image", .0.display())]
+    IsAFolder(PathBuf),
+    /// A folder in which others than root could swap what root runs.
+    #[error("{} can be changed by others than root (owner {uid}, mode {mode:o}), and what root starts would lie in it; give it to root with mode 755 in the image", path.display())]
+    Unsafe {
+        /// The folder.
+        path: PathBuf,
+        /// Its owner.
+        uid: u32,
+        /// Its permission bits.
+        mode: u32,
+    },
+}
+
+/// What is prepared below a root and not yet in place.
+///
+/// Dropping it without [`Stage::commit`] leaves the root as it was.
+#[derive(Debug)]
+pub struct Stage {
+    root: PathBuf,
+    /// Folders made here, outermost first.
+    made: Vec<PathBuf>,
+    /// Folders that are ours alone, whose mode and owner are set.
+    own: Vec<PathBuf>,
+    /// Files that go nowhere.
+    scratch: Vec<PathBuf>,
+    /// Prepared files and links, by the place they go to.
+    staged: Vec<Placement>,
+}
+
+#[derive(Debug)]
+struct Placement {
+    from: PathBuf,
+    to: PathBuf,
+    /// A second name for what was at `to`, so that it can come back.
+    backup: Option<PathBuf>,
+    placed: bool,
+}
+
+/// A file of a [`Stage`] that is being written.
+#[derive(Debug)]
+pub struct StagedFile {
+    file: File,
+    path: PathBuf,
+}
+
+impl Stage {
+    /// Prepares below `root`, which exists.
+    pub fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            made: Vec::new(),
+            own: Vec::new(),
+            scratch: Vec::new(),
+            staged: Vec::new(),
+        }
+    }
+
+    /// A file for `path`, below the root.
+    pub fn file(&mut self, path: &str) -> Result<StagedFile, LayoutError> {
+        let (from, to) = self.place(path)?;
+        let file = create(&from)?;
+        self.staged.push(Placement {
+            from: from.clone(),
+            to,
+            backup: None,
+            placed: false,
+        });
+        Ok(StagedFile { file, path: from })
+    }
+
+    /// A file beside `path`, below the root, that is gone in the end.
+    pub fn scratch(&mut self, path: &str) -> Result<StagedFile, LayoutError> {
+        let (path, _) = self.place(path)?;
+        let file = create(&path)?;
+        self.scratch.push(path.clone());
+        Ok(StagedFile { file, path })
+    }
+
+    /// A whole file with these bytes and this mode for `path`, below the root.
+    pub fn whole(&mut self, path: &str, bytes: &[u8], mode: u32) -> Result<(), LayoutError> {
+        let mut file = self.file(path)?;
+        file.write(bytes)?;
+        file.finish(mode)
+    }
+
+    /// A symbolic link to `target` for `path`, below the root.
+    pub fn link(&mut self, path: &str, target: &str) -> Result<(), LayoutError> {
+        let (from, to) = self.place(path)?;
+        symlink(target, &from).map_err(fail("create", &from))?;
+        self.staged.push(Placement {
+            from: from.clone(),
+            to,
+            backup: None,
+            placed: false,
+        });
+        if runs_as_root() {
+            lchown(&from, Some(0), Some(0)).map_err(fail("give to root", &from))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the folder `path` below the root one that belongs to this program alone.
+    pub fn own_folder(&mut self, path: &str) -> Result<(), LayoutError> {
+        let path = self.folder(Path::new(path))?;
+        // One of our own that is a link would lead what root runs to wherever it points.
+        let found = path.symlink_metadata().map_err(fail("look at", &path))?;
+        if !found.is_dir() {
+            return Err(LayoutError::NotAFolder(path));
+        }
+        self.own.push(path);
+        Ok(())
+    }
+
+    /// Puts everything in place, or nothing.
+    pub fn commit(mut self) -> Result<(), LayoutError> {
+        for path in &self.own {
+            fs::set_permissions(path, Permissions::from_mode(0o755))
+                .map_err(fail("set the mode of", path))?;
+            if runs_as_root() {
+                lchown(path, Some(0), Some(0)).map_err(fail("give to root", path))?;
+            }
+        }
+        for placement in &mut self.staged {
+            placement.keep_old()?;
+        }
+        for placement in &mut self.staged {
+            fs::rename(&placement.from, &placement.to)
+                .map_err(fail("put in place", &placement.to))?;
+            placement.placed = true;
+        }
+        for path in self
+            .staged
+            .drain(..)
+            .filter_map(|placement| placement.backup)
+        {
+            // All is in place; a second name that stays behind harms nobody.
+            let _ = fs::remove_file(path);
+        }
+        self.made.clear();
+        Ok(())
+    }
+
+    /// The temporary and the final path for `path`, whose folder exists afterwards.
+    fn place(&mut self, path: &str) -> Result<(PathBuf, PathBuf), LayoutError> {
+        let path = Path::new(path);
+        let folder = self.folder(path.parent().unwrap_or(Path::new("")))?;
+        let name = path.file_name().unwrap_or_default();
+        let to = folder.join(name);
+        if to.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+            return Err(LayoutError::IsAFolder(to));
+        }
+        let number = self.staged.len() + self.scratch.len();
+        Ok((folder.join(hidden(name, &format!("new-{number}"))), to))
+    }
+
+    /// Makes sure that the folder `path` below the root exists and is safe to put root's programs in.
+    fn folder(&mut self, path: &Path) -> Result<PathBuf, LayoutError> {
+        let mut here = self.root.clone();
+        for part in path {
+            here.push(part);
+            match DirBuilder::new().mode(0o755).create(&here) {
+                Ok(()) => {
+                    self.made.push(here.clone());
+                    // The umask may have taken from the mode.
+                    fs::set_permissions(&here, Permissions::from_mode(0o755))
+                        .map_err(fail("set the mode of", &here))?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_folder(&here)?,
+                Err(error) => return Err(fail("create", &here)(error)),
+            }
+        }
+        Ok(here)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // Each step is best effort: the error that led here is the one to report.
+        for placement in self.staged.drain(..).rev() {
+            placement.undo();
+        }
+        for path in self.scratch.drain(..) {
+            let _ = fs::remove_file(path);
+        }
+        for path in self.made.drain(..).rev() {
+            let _ = fs::remove_dir(path);
+        }
+    }
+}
+
+impl Placement {
+    fn keep_old(&mut self) -> Result<(), LayoutError> {
+        let name = self.to.file_name().unwrap_or_default();
+        let backup = self.to.with_file_name(hidden(name, "old"));
+        match fs::hard_link(&self.to, &backup) {
+            Ok(()) => {
+                self.backup = Some(backup);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(fail("keep a copy of", &self.to)(error)),
+        }
+    }
+
+    fn undo(&self) {
+        let _ = match (&self.backup, self.placed) {
+            (Some(backup), true) => fs::rename(backup, &self.to),
+            (Some(backup), false) => fs::remove_file(backup),
+            (None, true) => fs::remove_file(&self.to),
+            (None, false) => Ok(()),
+        };
+        let _ = fs::remove_file(&self.from);
+    }
+}
+
+impl StagedFile {
+    /// Appends.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), LayoutError> {
+        self.file
+            .write_all(bytes)
+            .map_err(fail("write", &self.path))
+    }
+
+    /// From the start again, to be read.
+    pub fn reread(&mut self) -> Result<&mut File, LayoutError> {
+        self.file.rewind().map_err(fail("read", &self.path))?;
+        Ok(&mut self.file)
+    }
+
+    /// On the disk, root's, with exactly this mode.
+    pub fn finish(self, mode: u32) -> Result<(), LayoutError> {
+        if runs_as_root() {
+            fchown(&self.file, Some(0), Some(0)).map_err(fail("give to root", &self.path))?;
+        }
+        self.file
+            .set_permissions(Permissions::from_mode(mode))
+            .map_err(fail("set the mode of", &self.path))?;
+        self.file.sync_all().map_err(fail("write", &self.path))
+    }
+}
+
+fn create(path: &Path) -> Result<File, LayoutError> {
+    let mut options = OpenOptions::new();
+    // Exclusive creation follows no link, and nobody else opens the file before it is complete.
+    options.read(true).write(true).create_new(true).mode(0o600);
+    options.open(path).map_err(fail("create", path))
+}
+
+fn check_folder(path: &Path) -> Result<(), LayoutError> {
+    let found = path.metadata().map_err(fail("look at", path))?;
+    if !found.is_dir() {
+        return Err(LayoutError::NotAFolder(path.to_owned()));
+    }
+    let (uid, mode) = (found.uid(), found.mode() & 0o7777);
+    if runs_as_root() && (uid != 0 || mode & 0o002 != 0) {
+        return Err(LayoutError::Unsafe {
+            path: path.to_owned(),
+            uid,
+            mode,
+        });
+    }
+    Ok(())
+}
+
+fn hidden(name: &std::ffi::OsStr, suffix: &str) -> OsString {
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(format!(".{}-{suffix}", std::process::id()));
+    hidden
+}
+
+fn runs_as_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn fail(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LayoutError {
+    let path = path.to_owned();
+    move |source| LayoutError::Io {
+        action,
+        path,
+        source,
+    }
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; Claude Code needs 600 MB while it is unpacked: free space for the build"
+        }
+        io::ErrorKind::PermissionDenied => "; run the installer as root",
+        io::ErrorKind::ReadOnlyFilesystem => "; the image must be writable while it is built",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(root: &Path) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut folders = vec![root.to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let entry = entry.unwrap();
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(entry.path());
+                }
+                names.push(
+                    entry
+                        .path()
+                        .strip_prefix(root)
+                        .unwrap()
+                        .display()
+                        .to_string(),
+                );
+            }
+        }
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn all_or_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let prepare = || {
+            let mut stage = Stage::new(root.path());
+            stage.own_folder("etc/ours").unwrap();
+            stage.whole("etc/ours/file", b"new", 0o640).unwrap();
+            stage
+                .scratch("etc/ours/file")
+                .unwrap()
+                .write(b"scratch")
+                .unwrap();
+            stage.link("bin/link", "../etc/ours/file").unwrap();
+            stage
+        };
+        drop(prepare());
+        assert!(listing(root.path()).is_empty());
+        prepare().commit().unwrap();
+        let want = ["bin", "bin/link", "etc", "etc/ours", "etc/ours/file"];
+        assert_eq!(listing(root.path()), want);
+        assert_eq!(fs::read(root.path().join("bin/link")).unwrap(), b"new");
+        let mode = root.path().join("etc/ours/file").metadata().unwrap().mode();
+        assert_eq!(mode & 0o7777, 0o640);
+        prepare().commit().unwrap();
+        assert_eq!(listing(root.path()), want);
+    }
+
+    #[test]
+    fn a_failed_commit_brings_the_old_files_back() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        fs::create_dir(path("bin")).unwrap();
+        fs::write(path("bin/first"), b"old").unwrap();
+        symlink("somewhere", path("bin/second")).unwrap();
+        let mut stage = Stage::new(root.path());
+        stage.whole("bin/first", b"new", 0o755).unwrap();
+        stage.link("bin/second", "first").unwrap();
+        stage.whole("bin/third", b"new", 0o755).unwrap();
+        stage.whole("bin/fourth", b"new", 0o755).unwrap();
+        // Renaming a file onto a folder fails, after the others were placed.
+        fs::create_dir(path("bin/fourth")).unwrap();
+        assert!(stage.commit().is_err());
+        assert_eq!(fs::read(path("bin/first")).unwrap(), b"old");
+        assert_eq!(
+            fs::read_link(path("bin/second")).unwrap(),
+            Path::new("somewhere")
+        );
+        assert_eq!(
+            listing(root.path()),
+            ["bin", "bin/first", "bin/fourth", "bin/second"]
+        );
+    }
+
+    #[test]
+    fn what_is_in_the_way() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        fs::create_dir_all(path("bin/claude")).unwrap();
+        fs::write(path("etc"), b"").unwrap();
+        fs::create_dir(path("elsewhere")).unwrap();
+        symlink("elsewhere", path("ours")).unwrap();
+        let before = listing(root.path());
+        let mut stage = Stage::new(root.path());
+        for (got, part) in [
+            (stage.link("bin/claude", "x"), "and a folder"),
+            (stage.whole("etc/file", b"", 0o644), "not a folder"),
+            (stage.own_folder("ours"), "not a folder"),
+        ] {
+            let error = got.unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+        drop(stage);
+        assert_eq!(listing(root.path()), before);
+    }
+
+    #[test]
+    fn a_folder_that_others_can_change() {
+        if !runs_as_root() {
+            eprintln!("skipped: only root refuses other people's folders");
+            return;
+        }
+        let root = tempfile::tempdir().unwrap();
+        for (name, uid, mode) in [("open", 0, 0o1777), ("theirs", 1000, 0o755)] {
+            let path = root.path().join(name);
+            fs::create_dir(&path).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            lchown(&path, Some(uid), Some(uid)).unwrap();
+            let error = Stage::new(root.path())
+                .file(&format!("{name}/x"))
+                .unwrap_err();
+            assert!(matches!(error, LayoutError::Unsafe { .. }), "{error}");
+        }
+    }
+}

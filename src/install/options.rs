@@ -1,0 +1,197 @@
+//! What to install: the Feature's options from the environment, and two flags.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::npm::Wanted;
+use super::url::{Url, UrlError};
+use crate::policy::{Policy, PolicyError};
+
+/// Where Claude Code comes from unless somebody says otherwise.
+pub const DEFAULT_REGISTRY: &str = "https://npm.example/";
+
+/// The release unless somebody says otherwise.
+const DEFAULT_VERSION: &str = "latest";
+
+/// What `--help` prints.
+pub const USAGE: &str = "\
+usage: sandbox-install [--root DIR] [--source DIR]
+
+Installs Claude Code and the sandbox's programs while an image is built.
+
+  --root DIR    install below DIR instead of /
+  --source DIR  take sandboxd and agent-sandbox from DIR instead of this program's folder
+
+environment, as the dev container CLI sets it from the Feature's options:
+  VERSION       a dist-tag such as latest, or a full version such as 2.1.330
+  NPMREGISTRY   the npm registry that Claude Code comes from
+  ALLOW         further names that the container may reach
+";
+
+/// Everything that was asked for, checked.
+#[derive(Debug)]
+pub struct Options {
+    /// Which release of Claude Code.
+    pub version: Wanted,
+    /// From which registry.
+    pub registry: Url,
+    /// What the container may reach.
+    pub policy: Policy,
+    /// Below which folder to install.
+    pub root: PathBuf,
+    /// The folder with the other programs.
+    pub source: PathBuf,
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// To be told how.
+    Help,
+    /// To install.
+    Install(Box<Options>),
+}
+
+/// Why the options are not understood.
+#[derive(Debug, thiserror::Error)]
+pub enum OptionError {
+    /// A flag that does not exist, or lacks its value.
+    #[error("{0}; see --help")]
+    Flag(#[from] lexopt::Error),
+    /// Neither a tag nor a version.
+    #[error(
+        "the option `version` is `{0}`, neither a dist-tag such as `latest` nor a full version such as `2.1.330`"
+    )]
+    Version(String),
+    /// Not a registry.
+    #[error("the option `npmRegistry` cannot be used: {0}")]
+    Registry(UrlError),
+    /// Not a policy.
+    #[error("the option `allow` cannot be used: {0}")]
+    Allow(#[from] PolicyError),
+    /// An environment that is not text.
+    #[error("the environment variable {0} is not UTF-8")]
+    NotText(&'static str),
+    /// The running program's own folder is unknown.
+    #[error("cannot tell which folder this program lies in: {0}; give it with --source")]
+    OwnFolder(std::io::Error),
+}
+
+/// Reads the flags in `args`, which starts with the program's name, and the options with `variable`.
+pub fn parse(
+    args: impl IntoIterator<Item = OsString>,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<Command, OptionError> {
+    let mut parser = lexopt::Parser::from_iter(args);
+    let (mut root, mut source) = (PathBuf::from("/"), None);
+    while let Some(arg) = parser.next()? {
+        match arg {
+            lexopt::Arg::Long("root") => root = parser.value()?.into(),
+            lexopt::Arg::Long("source") => source = Some(parser.value()?.into()),
+            lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    // An option that is left empty is one that was not set.
+    let text = |name: &'static str| match variable(name).map(OsString::into_string) {
+        None => Ok(String::new()),
+        Some(Ok(text)) => Ok(text.trim().to_owned()),
+        Some(Err(_)) => Err(OptionError::NotText(name)),
+    };
+    let or_default = |text: String, default: &str| {
+        if text.is_empty() {
+            default.to_owned()
+        } else {
+            text
+        }
+    };
+    let version = or_default(text("VERSION")?, DEFAULT_VERSION);
+    let registry = or_default(text("NPMREGISTRY")?, DEFAULT_REGISTRY);
+    Ok(Command::Install(Box::new(Options {
+        version: Wanted::parse(&version).ok_or(OptionError::Version(version))?,
+        registry: Url::parse(&registry).map_err(OptionError::Registry)?,
+        policy: Policy::from_options(&text("ALLOW")?)?,
+        root,
+        source: source.map_or_else(own_folder, Ok)?,
+    })))
+}
+
+fn own_folder() -> Result<PathBuf, OptionError> {
+    let mut path = env::current_exe().map_err(OptionError::OwnFolder)?;
+    path.pop();
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(args: &[&str], variables: &[(&str, &str)]) -> Result<Options, String> {
+        let args = ["sandbox-install"].iter().chain(args).map(OsString::from);
+        let variable = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| OsString::from(value))
+        };
+        match parse(args, variable) {
+            Ok(Command::Install(options)) => Ok(*options),
+            Ok(Command::Help) => Err("help".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn defaults() {
+        for variables in [
+            &[][..],
+            &[("VERSION", ""), ("NPMREGISTRY", " "), ("ALLOW", "")],
+        ] {
+            let options = parsed(&[], variables).unwrap();
+            assert_eq!(options.version, Wanted::Tag("latest".to_owned()));
+            assert_eq!(options.registry.to_string(), DEFAULT_REGISTRY);
+            assert_eq!(options.root, PathBuf::from("/"));
+            assert_eq!(Ok(options.policy), Policy::from_options(""));
+        }
+    }
+
+    #[test]
+    fn what_is_set_counts() {
+        let options = parsed(
+            &["--root", "/r", "--source=/s"],
+            &[
+                ("VERSION", "2.1.330"),
+                ("NPMREGISTRY", "https://r.example/npm"),
+                ("ALLOW", "api.example.com"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(options.version.to_string(), "2.1.330");
+        assert_eq!(options.registry.to_string(), "https://r.example/npm");
+        assert_eq!((options.root, options.source), ("/r".into(), "/s".into()));
+        assert_eq!(Ok(options.policy), Policy::from_options("api.example.com"));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for (args, variables, part) in [
+            (&["--help"][..], &[][..], "help"),
+            (&["--frobnicate"], &[], "--frobnicate"),
+            (&["--root"], &[], "--root"),
+            (&["extra"], &[], "extra"),
+            (&[], &[("VERSION", "2.1")], "the option `version` is `2.1`"),
+            (
+                &[],
+                &[("NPMREGISTRY", "http://r.example/")],
+                "the option `npmRegistry` cannot be used: `http://r.example/` is plain http",
+            ),
+            (
+                &[],
+                &[("ALLOW", "https://x.example/")],
+                "the option `allow` cannot be used: allow entry",
+            ),
+        ] {
+            let error = parsed(args, variables).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}
