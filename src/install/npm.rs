@@ -288,7 +288,7 @@ mod tests {
                 assert_eq!(format!("{} {}", release.version, release.tarball), want);
             }
             (Err(error), Err(part)) => {
-                assert!(error.to_string().contains(part), "{wanted}: {error}")
+                assert!(error.to_string().contains(part), "{wanted}: {error}");
             }
             (got, want) => panic!("{wanted}: {got:?}, not {want:?}"),
         }

@@ -135,8 +135,9 @@ impl ResolvConf {
                 // The last of these lines holds, as with the C library.
                 Some("search" | "domain") => conf.search = words.map(str::to_owned).collect(),
                 Some("options") => {
-                    let ndots = words.filter_map(|word| word.strip_prefix("ndots:")?.parse().ok());
-                    conf.ndots = ndots.last().unwrap_or(conf.ndots);
+                    let mut ndots =
+                        words.filter_map(|word| word.strip_prefix("ndots:")?.parse().ok());
+                    conf.ndots = ndots.next_back().unwrap_or(conf.ndots);
                 }
                 _ => {}
             }
@@ -172,10 +173,10 @@ impl ResolvConf {
 fn ask_all(servers: &[SocketAddr], name: &str) -> io::Result<Vec<IpAddr>> {
     let mut failure = io::Error::other("no name server is configured");
     for server in servers.iter().flat_map(|server| [*server; ATTEMPTS]) {
-        let answers = ask(server, name, TYPE::A).and_then(|mut found| {
+        let answers = ask(server, name, TYPE::A).map(|mut found| {
             // Without this family the other may still do, so its failure is not one of the name.
             found.extend(ask(server, name, TYPE::AAAA).unwrap_or_default());
-            Ok(found)
+            found
         });
         match answers {
             Ok(found) => return Ok(found),

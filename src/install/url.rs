@@ -7,7 +7,7 @@ use ureq::http::Uri;
 
 /// An absolute URL that was checked to be safe to fetch from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Url(Uri);
+pub struct Url(Box<Uri>);
 
 /// Why a text is not a URL the installer fetches from.
 ///
@@ -45,8 +45,8 @@ impl Url {
             return Err(not_absolute());
         }
         match scheme {
-            "https" => Ok(Self(uri)),
-            "http" if is_loopback(authority.host()) => Ok(Self(uri)),
+            "https" => Ok(Self(Box::new(uri))),
+            "http" if is_loopback(authority.host()) => Ok(Self(Box::new(uri))),
             "http" => Err(UrlError::PlainHttp(text.to_owned())),
             _ => Err(UrlError::Scheme(text.to_owned())),
         }

@@ -1,0 +1,348 @@
+//! `sandbox-install` against a registry on loopback: what it puts in place, and that it leaves nothing
+//! behind when anything is wrong.
+
+mod package;
+mod registry;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tar::EntryType;
+use tempfile::TempDir;
+
+use package::{MACHINES, VERSION, elf, integrity, packument, tgz};
+use registry::{Answer, Registry};
+
+const INSTALLER: &str = env!("CARGO_BIN_EXE_sandbox-install");
+
+/// A registry, an empty root to install to, and the sandbox's programs.
+struct Setup {
+    registry: Registry,
+    root: TempDir,
+    source: TempDir,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let setup = Self {
+            registry: Registry::start(),
+            root: TempDir::new().unwrap(),
+            source: TempDir::new().unwrap(),
+        };
+        package::programs(setup.source.path());
+        setup.publish(&tgz(EntryType::Regular, &elf(MACHINES.0, 5000)));
+        setup
+    }
+
+    /// Serves `archive` with its true hash.
+    fn publish(&self, archive: &[u8]) {
+        self.registry.put("/claude.tgz", Answer::ok(archive));
+        self.describe(Some(&integrity(archive)));
+    }
+
+    fn describe(&self, integrity: Option<&str>) {
+        let tarball = self.registry.url() + "/claude.tgz";
+        let answer = packument(package::name(), &tarball, integrity).to_string();
+        self.registry
+            .put(&package::path(package::name()), Answer::ok(answer));
+    }
+
+    /// The installer in an environment of nothing but options, under a umask that lets nobody in.
+    fn command(&self, options: &[(&str, &str)]) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "umask 0777; exec \"$@\"", "sh", INSTALLER]);
+        command
+            .arg("--root")
+            .arg(self.root.path())
+            .arg("--source")
+            .arg(self.source.path());
+        command.env_clear().env("NPMREGISTRY", self.registry.url());
+        // Loopback is reached directly, proxy or not.
+        command.env("HTTPS_PROXY", "http://127.0.0.1:1");
+        command.envs(options.iter().copied());
+        command
+    }
+
+    fn run(&self, options: &[(&str, &str)]) -> Output {
+        self.command(options).output().unwrap()
+    }
+
+    /// Expects one sentence with `part` in it, `code`, and a root without a trace.
+    fn refused(&self, options: &[(&str, &str)], code: i32, part: &str) {
+        let output = self.run(options);
+        expect_failure(&output, code, part);
+        assert_eq!(tree(self.root.path()), BTreeMap::new(), "left behind");
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.root.path().join(path)
+    }
+}
+
+fn expect_failure(output: &Output, code: i32, part: &str) {
+    let stderr = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    let last = stderr.lines().last().unwrap_or_default();
+    assert!(
+        last.starts_with("sandbox-install: ") && last.contains(part),
+        "{stderr}"
+    );
+}
+
+/// Every path below `root` with its permission bits, or what it links to.
+fn tree(root: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let metadata = path.symlink_metadata().unwrap();
+            let what = if metadata.is_symlink() {
+                fs::read_link(&path).unwrap().display().to_string()
+            } else {
+                format!("{:o}", metadata.permissions().mode() & 0o7777)
+            };
+            if metadata.is_dir() {
+                folders.push(path.clone());
+            }
+            assert!(
+                !is_root() || metadata.uid() == 0 && metadata.gid() == 0,
+                "{path:?}"
+            );
+            found.insert(path.strip_prefix(root).unwrap().display().to_string(), what);
+        }
+    }
+    found
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+#[test]
+fn installs_everything_with_exact_modes() {
+    let setup = Setup::new();
+    let output = setup.run(&[("ALLOW", "api.example.com, db.example.com:5432")]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stdout.is_empty());
+    let want = [
+        ("etc", "755"),
+        ("etc/agent-sandbox", "755"),
+        ("etc/agent-sandbox/install.json", "644"),
+        ("etc/agent-sandbox/policy.json", "644"),
+        ("usr", "755"),
+        ("usr/local", "755"),
+        ("usr/local/bin", "755"),
+        (
+            "usr/local/bin/agent-sandbox",
+            "../libexec/agent-sandbox/agent-sandbox",
+        ),
+        (
+            "usr/local/bin/claude",
+            "../libexec/agent-sandbox/agent-sandbox",
+        ),
+        ("usr/local/lib", "755"),
+        ("usr/local/lib/agent-sandbox", "755"),
+        ("usr/local/lib/agent-sandbox/claude", "755"),
+        ("usr/local/libexec", "755"),
+        ("usr/local/libexec/agent-sandbox", "755"),
+        ("usr/local/libexec/agent-sandbox/agent-sandbox", "755"),
+        ("usr/local/libexec/agent-sandbox/sandboxd", "755"),
+    ];
+    let want = want.map(|(path, what)| (path.to_owned(), what.to_owned()));
+    assert_eq!(tree(setup.root.path()), BTreeMap::from(want));
+
+    let read = |path: &str| fs::read(setup.path(path)).unwrap();
+    assert_eq!(
+        read("usr/local/lib/agent-sandbox/claude"),
+        elf(MACHINES.0, 5000)
+    );
+    assert!(read("usr/local/bin/claude").ends_with(b"agent-sandbox"));
+    assert!(read("usr/local/libexec/agent-sandbox/sandboxd").ends_with(b"sandboxd"));
+    let policy = String::from_utf8(read("etc/agent-sandbox/policy.json")).unwrap();
+    let allow = "api.example.com db.example.com:5432";
+    let want = agent_sandbox::policy::Policy::from_options(allow).unwrap();
+    assert_eq!(agent_sandbox::policy::Policy::from_json(&policy), Ok(want));
+    let record: serde_json::Value =
+        serde_json::from_slice(&read("etc/agent-sandbox/install.json")).unwrap();
+    assert_eq!(record["claude_version"], VERSION);
+    assert_eq!(record["package"], package::name());
+    assert!(record["integrity"].as_str().unwrap().starts_with("sha512-"));
+    assert_eq!(record["source"], setup.registry.url() + "/claude.tgz");
+}
+
+#[test]
+fn an_exact_version_and_a_second_time() {
+    let setup = Setup::new();
+    fs::create_dir_all(setup.path("usr/local/bin")).unwrap();
+    fs::write(setup.path("victim"), "untouched").unwrap();
+    symlink("../../../victim", setup.path("usr/local/bin/claude")).unwrap();
+    for _ in 0..2 {
+        let output = setup.run(&[("VERSION", VERSION)]);
+        assert!(output.status.success(), "{output:?}");
+    }
+    assert_eq!(fs::read(setup.path("victim")).unwrap(), b"untouched");
+    let link = fs::read_link(setup.path("usr/local/bin/claude")).unwrap();
+    assert_eq!(link, Path::new("../libexec/agent-sandbox/agent-sandbox"));
+    assert_eq!(tree(setup.root.path()).len(), 17);
+}
+
+#[test]
+fn a_musl_image_gets_the_musl_package() {
+    let setup = Setup::new();
+    fs::create_dir(setup.path("lib")).unwrap();
+    fs::write(setup.path("lib/ld-musl-x86_64.so.1"), "").unwrap();
+    let archive = tgz(EntryType::Regular, &elf(MACHINES.0, 500));
+    let name = format!("{}-musl", package::name());
+    let tarball = setup.registry.url() + "/musl.tgz";
+    let answer = packument(&name, &tarball, Some(&integrity(&archive))).to_string();
+    setup
+        .registry
+        .put(&package::path(&name), Answer::ok(answer));
+    setup
+        .registry
+        .put("/musl.tgz", Answer::redirect("/moved.tgz"));
+    setup.registry.put("/moved.tgz", Answer::ok(archive));
+    let output = setup.run(&[]);
+    assert!(output.status.success(), "{output:?}");
+    let record = fs::read_to_string(setup.path("etc/agent-sandbox/install.json")).unwrap();
+    assert!(record.contains("-musl\""), "{record}");
+}
+
+#[test]
+fn options_that_do_not_read() {
+    let setup = Setup::new();
+    setup.refused(&[("VERSION", "^2")], 2, "the option `version` is `^2`");
+    setup.refused(&[("VERSION", "9.9.9")], 2, "has no version 9.9.9");
+    setup.refused(&[("VERSION", "stable")], 2, "has no dist-tag `stable`");
+    setup.refused(&[("ALLOW", "https://x.example")], 2, "the option `allow`");
+    setup.refused(&[("NPMREGISTRY", "http://192.0.2.1/")], 2, "plain http");
+}
+
+#[test]
+fn a_registry_that_is_none() {
+    let setup = Setup::new();
+    let path = package::path(package::name());
+    setup
+        .registry
+        .put(&path, Answer::ok("<html>please log in</html>"));
+    setup.refused(&[], 3, "not what an npm registry sends");
+    setup.registry.put(
+        &path,
+        Answer {
+            status: 503,
+            ..Answer::ok("")
+        },
+    );
+    setup.refused(&[], 3, "answered 503");
+    setup.registry.put(&path, Answer::redirect(&path));
+    setup.refused(&[], 3, "redirects more than");
+    setup
+        .registry
+        .put(&path, Answer::redirect("http://192.0.2.1/"));
+    setup.refused(&[], 3, "plain http");
+    setup
+        .registry
+        .put(&path, Answer::ok(vec![b' '; (32 << 20) + 1]));
+    setup.refused(&[], 3, "sends more than 33554432 bytes");
+    setup.refused(
+        &[("NPMREGISTRY", "http://127.0.0.1:1/")],
+        3,
+        "Connection refused",
+    );
+}
+
+#[test]
+fn a_download_that_is_not_what_was_promised() {
+    let setup = Setup::new();
+    let wrong = integrity(b"something else");
+    setup.describe(Some(&wrong));
+    setup.refused(&[], 4, &format!("not {}", &wrong[..23]));
+    setup.describe(None);
+    setup.refused(&[], 4, "no integrity hash");
+    setup.describe(Some("sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk="));
+    setup.refused(&[], 4, "no sha512");
+
+    let archive = tgz(EntryType::Regular, &elf(MACHINES.0, 200_000));
+    setup.publish(&archive);
+    let cut = Answer {
+        sent: archive.len() - 10_000,
+        ..Answer::ok(archive)
+    };
+    setup.registry.put("/claude.tgz", cut);
+    setup.refused(&[], 3, "broke off after");
+}
+
+#[test]
+fn an_archive_with_something_else_in_it() {
+    let setup = Setup::new();
+    setup.publish(b"this is no gzip");
+    setup.refused(&[], 4, "does not unpack");
+    setup.publish(&tgz(EntryType::Symlink, b""));
+    setup.refused(&[], 4, "other than a regular file");
+    setup.publish(&tgz(EntryType::Regular, &elf(MACHINES.1, 5000)));
+    setup.refused(&[], 4, "another machine");
+    setup.publish(&tgz(EntryType::Regular, b"#!/bin/sh\nexit 0\n"));
+    setup.refused(&[], 4, "not a 64-bit ELF program");
+}
+
+#[test]
+fn a_feature_without_its_programs() {
+    let setup = Setup::new();
+    fs::write(setup.source.path().join("sandboxd"), elf(MACHINES.1, 100)).unwrap();
+    setup.refused(&[], 5, "another machine");
+    fs::remove_file(setup.source.path().join("sandboxd")).unwrap();
+    setup.refused(&[], 5, "sandboxd cannot be read");
+}
+
+#[test]
+fn an_image_with_something_in_the_way() {
+    let setup = Setup::new();
+    fs::create_dir_all(setup.path("usr/local/bin/claude")).unwrap();
+    let before = tree(setup.root.path());
+    expect_failure(&setup.run(&[]), 5, "in the way and a folder");
+    assert_eq!(tree(setup.root.path()), before);
+}
+
+#[test]
+fn a_full_disk() {
+    let setup = Setup::new();
+    setup.publish(&tgz(EntryType::Regular, &elf(MACHINES.0, 4 << 20)));
+    // With three megabytes the archive does not fit, with six the program beside it does not.
+    for size in ["3m", "6m"] {
+        let Some(output) = run_on_small_disk(&setup, size) else {
+            eprintln!("SKIPPED a_full_disk: needs root and the right to mount");
+            return;
+        };
+        expect_failure(&output, 5, "No space left on device");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), "", "left behind");
+    }
+}
+
+/// Runs with a full-to-be file system at the root, and prints what is left on it afterwards.
+fn run_on_small_disk(setup: &Setup, size: &str) -> Option<Output> {
+    // The mount is private to the script, so the listing has to be taken in there.
+    let script = "mount -t tmpfs -o size=$1,mode=755 tmpfs \"$2\" || exit 99
+        \"$3\" --root \"$2\" --source \"$4\"; code=$?; find \"$2\" -mindepth 1; exit $code";
+    let mut command = Command::new("unshare");
+    command.args([
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        script,
+        "sh",
+        size,
+    ]);
+    command
+        .arg(setup.root.path())
+        .arg(INSTALLER)
+        .arg(setup.source.path());
+    command.env("NPMREGISTRY", setup.registry.url());
+    let output = command.output().ok().filter(|_| is_root())?;
+    (output.status.code() != Some(99)).then_some(output)
+}
