@@ -1,1 +1,18 @@
-//! What runs inside the container.
+//! What runs inside the container: the egress policy, the firewall that enforces it, the daemon that owns
+//! both, and the programs that ask it.
+//!
+//! `policy` decides and does no I/O; `firewall` turns a decision into kernel state and reads it back;
+//! `egress` finds addresses; `daemon` ties them together; `verify` tries the attacks.
+
+pub mod client;
+pub mod confine;
+pub mod daemon;
+pub mod egress;
+pub mod exit;
+pub mod firewall;
+#[cfg(feature = "installer")]
+pub mod install;
+pub mod paths;
+pub mod policy;
+pub mod status;
+pub mod verify;

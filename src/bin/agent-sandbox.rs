@@ -1,2 +1,163 @@
-//! Placeholder until the program lands.
-fn main() {}
+//! The user's program: asks the sandbox, tries it, and starts the agent in it. As `claude` it is the shim.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use agent_sandbox::confine::{self, NotStarted};
+use agent_sandbox::status::Status;
+use agent_sandbox::verify::{self, Outcome, Row};
+use agent_sandbox::{client, exit};
+
+const USAGE: &str = "usage: agent-sandbox COMMAND
+  status [--json]        what is in force now
+  wait [--timeout SECS]  wait until the sandbox is in force and ready [default: 120]
+  verify [--json]        try the ways out
+  exec PROGRAM [ARG...]  start a program as the agent is started";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let own_name = arguments.next().unwrap_or_default();
+    let arguments: Vec<OsString> = arguments.collect();
+    if Path::new(&own_name).file_name().is_some_and(|name| name == "claude") {
+        return not_started(confine::claude(&arguments));
+    }
+    match parse(&arguments) {
+        Ok(command) => run(command),
+        Err(error) => {
+            eprintln!("agent-sandbox: {error}\n{USAGE}");
+            ExitCode::from(exit::USAGE)
+        }
+    }
+}
+
+enum Command {
+    Status { json: bool },
+    Wait { timeout: Duration },
+    Verify { json: bool },
+    Exec { program: OsString, arguments: Vec<OsString> },
+    Help,
+}
+
+fn parse(arguments: &[OsString]) -> Result<Command, lexopt::Error> {
+    use lexopt::prelude::{Long, Short, Value};
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let mut command = match parser.next()? {
+        Some(Value(name)) => match name.to_str() {
+            Some("status") => Command::Status { json: false },
+            Some("wait") => Command::Wait { timeout: Duration::from_secs(120) },
+            Some("verify") => Command::Verify { json: false },
+            Some("exec") => {
+                let mut rest = parser.raw_args()?;
+                let program = rest.next().ok_or("exec: a program is missing")?;
+                return Ok(Command::Exec { program, arguments: rest.collect() });
+            }
+            _ => return Err(format!("unknown command '{}'", name.to_string_lossy()).into()),
+        },
+        Some(Short('h') | Long("help")) => return Ok(Command::Help),
+        Some(other) => return Err(other.unexpected()),
+        None => return Err("a command is missing".into()),
+    };
+    while let Some(argument) = parser.next()? {
+        match (&mut command, argument) {
+            (Command::Status { json } | Command::Verify { json }, Long("json")) => *json = true,
+            (Command::Wait { timeout }, Long("timeout")) => {
+                *timeout = Duration::from_secs(lexopt::ValueExt::parse(&parser.value()?)?);
+            }
+            (_, other) => return Err(other.unexpected()),
+        }
+    }
+    Ok(command)
+}
+
+fn run(command: Command) -> ExitCode {
+    match command {
+        Command::Help => {
+            println!("{USAGE}");
+            ExitCode::from(exit::OK)
+        }
+        Command::Status { json } => match client::status() {
+            Ok(status) => {
+                print_status(&status, json);
+                ExitCode::from(if status.in_force { exit::OK } else { exit::FAILED })
+            }
+            Err(error) => failed(&error),
+        },
+        Command::Wait { timeout } => match client::wait(timeout) {
+            Ok(status) => {
+                for name in status.names.iter().filter(|name| name.addresses.is_empty()) {
+                    let problem = name.problem.as_deref().unwrap_or("no addresses");
+                    eprintln!("agent-sandbox: {} cannot be reached yet: {problem}", name.name);
+                }
+                ExitCode::from(exit::OK)
+            }
+            Err(error) => failed(&error),
+        },
+        Command::Verify { json } => {
+            let rows = verify::run();
+            print_rows(&rows, json);
+            ExitCode::from(if verify::holds(&rows) { exit::OK } else { exit::FAILED })
+        }
+        Command::Exec { program, arguments } => not_started(confine::program(&program, &arguments)),
+    }
+}
+
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("agent-sandbox: {error}");
+    ExitCode::from(exit::FAILED)
+}
+
+fn not_started(result: Result<Infallible, NotStarted>) -> ExitCode {
+    match result {
+        Ok(never) => match never {},
+        Err(error) => {
+            eprintln!("agent-sandbox: {error}");
+            ExitCode::from(exit::REFUSED)
+        }
+    }
+}
+
+fn print_status(status: &Status, json: bool) {
+    if json {
+        println!("{}", serde_json::to_string(status).unwrap_or_default());
+        return;
+    }
+    let force = if status.in_force { "in force" } else { "NOT IN FORCE" };
+    let ready = if status.ready { "ready" } else { "resolving names" };
+    println!("sandbox: {force}, {ready}");
+    if let Some(problem) = &status.problem {
+        println!("problem: {problem}");
+    }
+    for name in &status.names {
+        let ports: Vec<String> = name.ports.iter().map(ToString::to_string).collect();
+        let addresses: Vec<String> = name.addresses.iter().map(ToString::to_string).collect();
+        let problem = name.problem.as_deref().map(|problem| format!("  ({problem})")).unwrap_or_default();
+        println!("allowed: {}:{}  {}{problem}", name.name, ports.join(","), addresses.join(" "));
+    }
+}
+
+fn print_rows(rows: &[Row], json: bool) {
+    if json {
+        let report = serde_json::json!({
+            "holds": verify::holds(rows),
+            "rows": rows,
+            "limits": verify::LIMITS,
+        });
+        println!("{report}");
+        return;
+    }
+    for row in rows {
+        let outcome = match row.outcome {
+            Outcome::Pass => "PASS",
+            Outcome::Fail => "FAIL",
+            Outcome::NotApplicable => "n/a ",
+            Outcome::Warn => "WARN",
+        };
+        println!("{outcome}  {:<28} {}: {}", row.id, row.claim, row.detail);
+    }
+    for limit in verify::LIMITS {
+        println!("note  {limit}");
+    }
+}

@@ -1,0 +1,78 @@
+//! Asking the daemon, as any user.
+
+use std::io::{self, Read as _};
+use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::net::sockopt::socket_peercred;
+
+use crate::paths;
+use crate::status::Status;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(50);
+/// A longer answer is not the daemon's.
+const MAX_ANSWER: u64 = 1 << 20;
+
+/// Why the daemon's word is not to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// Nobody listens.
+    #[error("sandboxd does not run, so nothing says that the network is closed ({path}: {0})", path = paths::CONTROL)]
+    NotRunning(io::Error),
+    /// Somebody else than root listens.
+    #[error("{path} is served by uid {0} instead of root", path = paths::CONTROL)]
+    Impostor(u32),
+    /// The answer was cut off or is no answer.
+    #[error("sandboxd gave no answer that reads: {0}")]
+    Garbled(String),
+}
+
+/// The live state.
+pub fn status() -> Result<Status, AskError> {
+    let stream = UnixStream::connect(paths::CONTROL).map_err(AskError::NotRunning)?;
+    let peer = socket_peercred(&stream).map_err(|error| AskError::NotRunning(error.into()))?;
+    if !peer.uid.is_root() {
+        return Err(AskError::Impostor(peer.uid.as_raw()));
+    }
+    stream.set_read_timeout(Some(PATIENCE)).map_err(AskError::NotRunning)?;
+    let mut answer = Vec::new();
+    stream.take(MAX_ANSWER).read_to_end(&mut answer).map_err(|error| AskError::Garbled(error.to_string()))?;
+    serde_json::from_slice(&answer).map_err(|error| AskError::Garbled(error.to_string()))
+}
+
+/// Why the sandbox is not ready.
+#[derive(Debug, thiserror::Error)]
+pub enum NotReady {
+    /// The daemon's word is not to be had.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// The table is not what it should be.
+    #[error("the firewall is not in force: {0}")]
+    NotInForce(String),
+    /// The names are still being asked for.
+    #[error("the allowed names are still being resolved")]
+    Resolving,
+}
+
+/// The live state, if the sandbox is in force and ready.
+pub fn ready() -> Result<Status, NotReady> {
+    let status = status()?;
+    if !status.in_force {
+        return Err(NotReady::NotInForce(status.problem.unwrap_or_default()));
+    }
+    if status.ready { Ok(status) } else { Err(NotReady::Resolving) }
+}
+
+/// Waits until the sandbox is ready, or says what was missing when the time was over.
+pub fn wait(timeout: Duration) -> Result<Status, NotReady> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        match ready() {
+            Ok(status) => return Ok(status),
+            Err(error) if Instant::now() >= deadline => return Err(error),
+            Err(_) => thread::sleep(POLL),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Starting the agent: only while the sandbox is in force, never as uid 0, and without a way to more rights.
+
+use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use crate::client::{self, NotReady};
+use crate::paths;
+
+/// Why the agent was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum NotStarted {
+    /// Root could take the sandbox down.
+    #[error(
+        "an agent is not started as uid 0, which could open the network again: set \"remoteUser\" to another user"
+    )]
+    Root,
+    /// The live state says no.
+    #[error("the agent is not started: {0}")]
+    Sandbox(#[from] NotReady),
+    /// The kernel did not take it.
+    #[error("{program}: {source}")]
+    Exec {
+        /// What was to run.
+        program: String,
+        /// Why it does not.
+        source: std::io::Error,
+    },
+}
+
+/// Replaces this process by Claude Code with these arguments. Returns only on failure.
+///
+/// `claude --version` alone tells the version anywhere: it starts no agent.
+pub fn claude(arguments: &[OsString]) -> Result<Infallible, NotStarted> {
+    let only_version = matches!(arguments, [one] if one == "--version" || one == "-v");
+    if !only_version {
+        check()?;
+    }
+    exec(OsStr::new(paths::CLAUDE), arguments)
+}
+
+/// Replaces this process by any program, under the same conditions. Returns only on failure.
+pub fn program(program: &OsStr, arguments: &[OsString]) -> Result<Infallible, NotStarted> {
+    check()?;
+    exec(program, arguments)
+}
+
+fn check() -> Result<(), NotStarted> {
+    let (real, effective) = (rustix::process::getuid(), rustix::process::geteuid());
+    if real.is_root() || effective.is_root() {
+        return Err(NotStarted::Root);
+    }
+    client::ready()?;
+    Ok(())
+}
+
+fn exec(program: &OsStr, arguments: &[OsString]) -> Result<Infallible, NotStarted> {
+    let fail = |source| NotStarted::Exec { program: program.to_string_lossy().into_owned(), source };
+    // From here on no setuid program and no file capability gives anything.
+    rustix::thread::set_no_new_privs(true).map_err(|error| fail(error.into()))?;
+    // The image is the version: an agent cannot replace what root installed, and should not try.
+    Err(fail(Command::new(program).args(arguments).env("DISABLE_AUTOUPDATER", "1").exec()))
+}

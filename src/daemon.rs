@@ -1,0 +1,93 @@
+//! `sandboxd`: default-deny first, then everything else, for the container's whole life.
+//!
+//! `start` is the container's entrypoint. It returns only when the kernel has read default-deny back and the
+//! daemon listens; otherwise it says one sentence, ends PID 1 and fails.
+
+mod control;
+mod hosts_file;
+mod preflight;
+mod resolve;
+mod run;
+mod state;
+
+use std::fs::{self, DirBuilder};
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context as _, bail, ensure};
+use rustix::process::{Signal, getpid, getppid, kill_process};
+
+use crate::egress::resolv_conf::ResolvConf;
+use crate::firewall::plan::plan;
+use crate::{client, firewall, paths};
+
+pub use run::run;
+
+/// What the daemon writes to its starter once it listens.
+const LISTENING: &str = "listening";
+
+/// Puts default-deny in force and starts the daemon.
+pub fn start() -> anyhow::Result<()> {
+    preflight::check(&preflight::Facts::gather()?)?;
+    if client::status().is_ok_and(|status| status.in_force) {
+        return Ok(());
+    }
+    let ruleset = plan(&resolv_conf()?.upstream);
+    firewall::apply(&ruleset).context("default-deny is not in force")?;
+    fresh_run_folder().context(paths::RUN)?;
+    let mut child = Command::new("/proc/self/exe")
+        .arg("run")
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("start the daemon")?;
+    await_listening(&mut child)
+}
+
+/// After a failed start: ends the container, so that nothing of the user's runs in it.
+///
+/// The entrypoint property ends the joined shell by itself (`|| exit 1`); this is for tools that run the
+/// property in another way. Only the direct parent is ended, so a start by hand ends nothing.
+pub fn end_container() {
+    let parent = getppid();
+    if let Some(init) = parent.filter(|parent| parent.is_init() && *parent != getpid()) {
+        let _ = kill_process(init, Signal::TERM);
+    }
+}
+
+fn resolv_conf() -> anyhow::Result<ResolvConf> {
+    match fs::read_to_string(paths::RESOLV_CONF) {
+        Ok(text) => Ok(ResolvConf::parse(&text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(ResolvConf::parse("")),
+        Err(error) => Err(error).context(paths::RESOLV_CONF),
+    }
+}
+
+/// State of an earlier start says nothing about this one.
+fn fresh_run_folder() -> anyhow::Result<()> {
+    match fs::symlink_metadata(paths::RUN) {
+        Ok(found) => {
+            ensure!(found.is_dir() && found.uid() == 0, "is not a folder of root's");
+            fs::remove_dir_all(paths::RUN)?;
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
+    }
+    DirBuilder::new().mode(0o755).create(paths::RUN)?;
+    Ok(())
+}
+
+fn await_listening(child: &mut Child) -> anyhow::Result<()> {
+    let mut line = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        BufReader::new(stdout).read_line(&mut line)?;
+    }
+    if line.trim() != LISTENING {
+        let status = child.wait()?;
+        bail!("the daemon ended while it started ({status}); its reason stands above");
+    }
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! What the daemon's threads share, and its picture in `state.json`.
+
+use std::sync::Mutex;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::egress::addresses::Addresses;
+use crate::firewall;
+use crate::firewall::ruleset::Ruleset;
+use crate::policy::Policy;
+use crate::status::{NameStatus, Status};
+
+/// What the threads share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) policy: Policy,
+    pub(super) inner: Mutex<Inner>,
+}
+
+/// The part that changes.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) ruleset: Ruleset,
+    pub(super) addresses: Addresses,
+    pub(super) default_deny_at_ms: u64,
+    pub(super) ready_at_ms: Option<u64>,
+}
+
+impl Shared {
+    /// The live state; asks the kernel.
+    pub(super) fn status(&self) -> Status {
+        let inner = self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let problem = firewall::verify(&inner.ruleset).err().map(|error| error.to_string());
+        let now = Instant::now();
+        let names = self.policy.allow.iter().map(|(name, ports)| {
+            let (addresses, problem) = inner.addresses.status(name, now);
+            NameStatus { name: name.to_string(), ports: ports.clone(), addresses, problem }
+        });
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            in_force: problem.is_none(),
+            problem,
+            ready: inner.ready_at_ms.is_some(),
+            default_deny_at_ms: inner.default_deny_at_ms,
+            ready_at_ms: inner.ready_at_ms,
+            names: names.collect(),
+        }
+    }
+}
+
+/// Milliseconds since 1970.
+pub(super) fn now_ms() -> u64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}

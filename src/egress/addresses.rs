@@ -1,0 +1,148 @@
+//! Which addresses are open now, and until when. Pure: the daemon asks and hands the answers in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use super::query::Record;
+use crate::policy::{HostName, Policy, check_answer};
+
+/// Shortest and longest time between two questions for a name.
+const REFRESH: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(300));
+/// An address stays open this much longer than its last answer said, for clients that hold on to it.
+const GRACE: Duration = Duration::from_secs(300);
+/// Time to the next question after a failed one.
+const RETRY: Duration = Duration::from_secs(15);
+
+/// What is known of each allowed name.
+#[derive(Debug, Default)]
+pub struct Addresses {
+    names: BTreeMap<HostName, Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    until: BTreeMap<IpAddr, Instant>,
+    problem: Option<String>,
+}
+
+impl Addresses {
+    /// Takes in what a question for `name` brought, and says when to ask again.
+    pub fn learn(&mut self, name: &HostName, answer: Result<Vec<Record>, String>, now: Instant) -> Duration {
+        let known = self.names.entry(name.clone()).or_default();
+        known.until.retain(|_, until| *until > now);
+        let records = match answer {
+            Ok(records) => records,
+            Err(problem) => {
+                known.problem = Some(problem);
+                return RETRY;
+            }
+        };
+        known.problem = None;
+        let mut again = REFRESH.1;
+        let mut usable = false;
+        for record in records {
+            let ttl = Duration::from_secs(u64::from(record.ttl)).clamp(REFRESH.0, REFRESH.1);
+            match check_answer(record.address) {
+                Ok(address) => {
+                    usable = true;
+                    again = again.min(ttl);
+                    known.until.insert(address, now + ttl + GRACE);
+                }
+                Err(refused) => known.problem = Some(refused.to_string()),
+            }
+        }
+        if !usable && known.problem.is_none() {
+            known.problem = Some("the name has no addresses".to_owned());
+        }
+        if usable { again } else { RETRY }
+    }
+
+    /// The endpoints to open, each with the seconds it has left.
+    pub fn endpoints(&self, policy: &Policy, now: Instant) -> Vec<(SocketAddr, u64)> {
+        let mut endpoints: BTreeMap<SocketAddr, u64> = BTreeMap::new();
+        for (name, ports) in &policy.allow {
+            for (address, until) in self.live(name, now) {
+                let left = until.duration_since(now).as_secs().max(1);
+                for port in ports {
+                    let entry = endpoints.entry(SocketAddr::new(address, *port)).or_default();
+                    *entry = left.max(*entry);
+                }
+            }
+        }
+        endpoints.into_iter().collect()
+    }
+
+    /// The lines for `/etc/hosts`.
+    pub fn hosts<'a>(&self, policy: &'a Policy, now: Instant) -> Vec<(IpAddr, &'a HostName)> {
+        let names = policy.allow.keys();
+        names.flat_map(|name| self.live(name, now).map(move |(address, _)| (address, name))).collect()
+    }
+
+    /// The addresses of a name, and what is wrong with it.
+    pub fn status(&self, name: &HostName, now: Instant) -> (BTreeSet<IpAddr>, Option<String>) {
+        let addresses = self.live(name, now).map(|(address, _)| address).collect();
+        (addresses, self.names.get(name).and_then(|known| known.problem.clone()))
+    }
+
+    fn live(&self, name: &HostName, now: Instant) -> impl Iterator<Item = (IpAddr, Instant)> {
+        let known = self.names.get(name).into_iter();
+        known
+            .flat_map(|known| known.until.iter().map(|(a, u)| (*a, *u)))
+            .filter(move |(_, until)| *until > now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(list: &[(&str, u32)]) -> Vec<Record> {
+        list.iter().map(|(address, ttl)| Record { address: address.parse().unwrap(), ttl: *ttl }).collect()
+    }
+
+    #[test]
+    fn addresses_open_on_the_names_ports_and_expire() {
+        let policy = Policy::from_options("db.example:5432,db.example:443").unwrap();
+        let name = HostName::parse("db.example").unwrap();
+        let start = Instant::now();
+        let mut addresses = Addresses::default();
+        let again = addresses.learn(&name, Ok(records(&[("203.0.113.1", 60)])), start);
+        assert_eq!(again, Duration::from_secs(60));
+        let open = addresses.endpoints(&policy, start);
+        let expected =
+            [("203.0.113.1:443".parse().unwrap(), 360), ("203.0.113.1:5432".parse().unwrap(), 360)];
+        assert_eq!(open, expected);
+        assert_eq!(addresses.hosts(&policy, start), [("203.0.113.1".parse().unwrap(), &name)]);
+        // A failed question leaves what was known until its time is over.
+        let later = start + Duration::from_secs(300);
+        assert_eq!(addresses.learn(&name, Err("gone".to_owned()), later), RETRY);
+        assert_eq!(addresses.endpoints(&policy, later).len(), 2);
+        assert_eq!(addresses.status(&name, later).1.as_deref(), Some("gone"));
+        assert_eq!(addresses.endpoints(&policy, start + Duration::from_secs(361)), []);
+    }
+
+    #[test]
+    fn private_answers_open_nothing() {
+        let policy = Policy::from_options("db.example").unwrap();
+        let name = HostName::parse("db.example").unwrap();
+        let now = Instant::now();
+        let mut addresses = Addresses::default();
+        addresses.learn(&name, Ok(records(&[("169.254.169.254", 60), ("172.17.0.1", 60)])), now);
+        assert_eq!(addresses.endpoints(&policy, now), []);
+        assert!(addresses.status(&name, now).1.unwrap().contains("may not lead"));
+        // One good address beside a bad one opens the good one alone.
+        addresses.learn(&name, Ok(records(&[("10.0.0.1", 60), ("203.0.113.9", 9000)])), now);
+        assert_eq!(addresses.endpoints(&policy, now).len(), 1);
+    }
+
+    #[test]
+    fn an_address_opens_nothing_for_a_name_that_is_not_in_the_policy() {
+        let policy = Policy::from_options("").unwrap();
+        let name = HostName::parse("db.example").unwrap();
+        let now = Instant::now();
+        let mut addresses = Addresses::default();
+        addresses.learn(&name, Ok(records(&[("203.0.113.1", 60)])), now);
+        assert_eq!(addresses.endpoints(&policy, now), []);
+    }
+}

@@ -1,0 +1,58 @@
+//! Default-deny egress in an nf_tables table of our own, for IPv4 and IPv6.
+//!
+//! [`plan`] turns a policy's addresses into a [`ruleset`]; [`encode`] writes it as one atomic netlink batch;
+//! [`netlink`] hands it to the kernel; [`readback`] asks the kernel what it holds and compares. Other tables,
+//! Docker's NAT for 127.0.0.11 among them, are never touched.
+
+pub mod encode;
+pub mod netlink;
+pub mod nla;
+pub mod plan;
+pub mod readback;
+pub mod ruleset;
+
+use crate::firewall::netlink::NetlinkError;
+use crate::firewall::readback::Difference;
+use crate::firewall::ruleset::{Endpoint, Ruleset};
+
+/// Why the firewall is not in force.
+#[derive(Debug, thiserror::Error)]
+pub enum FirewallError {
+    /// The kernel refused, or could not be asked.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
+    /// The kernel holds something else than was planned.
+    #[error("the kernel's table differs from the plan: {0}")]
+    Differs(#[from] Difference),
+}
+
+/// Replaces the whole table in one transaction and reads it back.
+///
+/// At no moment is the table absent: the kernel commits removal and addition together.
+pub fn apply(ruleset: &Ruleset) -> Result<(), FirewallError> {
+    let mut socket = netlink::Netfilter::open()?;
+    socket.commit(&encode::replace_table(ruleset))?;
+    verify_with(&mut socket, ruleset)
+}
+
+/// Replaces the allowed endpoints in one transaction, and reads the table back.
+///
+/// `endpoints` come with the seconds after which the kernel forgets them by itself.
+pub fn set_endpoints(ruleset: &Ruleset, endpoints: &[(Endpoint, u64)]) -> Result<(), FirewallError> {
+    let mut socket = netlink::Netfilter::open()?;
+    socket.commit(&encode::replace_elements(ruleset, endpoints))?;
+    verify_with(&mut socket, ruleset)?;
+    let held = readback::endpoints(&mut socket, ruleset)?;
+    let wanted = endpoints.iter().map(|(endpoint, _)| *endpoint).collect();
+    Ok(readback::compare_endpoints(&wanted, &held)?)
+}
+
+/// Asks the kernel for the table and compares it with the plan, the sets' elements left out.
+pub fn verify(ruleset: &Ruleset) -> Result<(), FirewallError> {
+    verify_with(&mut netlink::Netfilter::open()?, ruleset)
+}
+
+fn verify_with(socket: &mut netlink::Netfilter, ruleset: &Ruleset) -> Result<(), FirewallError> {
+    let held = readback::table(socket, ruleset)?;
+    Ok(readback::compare(ruleset, &held)?)
+}

@@ -1,0 +1,368 @@
+//! A ruleset as one netlink batch. Numbers are those of `linux/netfilter/nf_tables.h`.
+
+use std::net::IpAddr;
+
+use super::nla::Writer;
+use super::ruleset::{Chain, Endpoint, Expr, Family, Ruleset, Set, Verdict};
+
+/// `NFPROTO_INET`
+pub(super) const INET: u8 = 1;
+/// `NFNL_SUBSYS_NFTABLES`
+pub(super) const SUBSYSTEM: u8 = 10;
+const BATCH_BEGIN: u16 = 0x10;
+const BATCH_END: u16 = 0x11;
+
+pub(super) const NEW_TABLE: u8 = 0;
+const DEL_TABLE: u8 = 2;
+pub(super) const NEW_CHAIN: u8 = 3;
+pub(super) const GET_CHAIN: u8 = 4;
+pub(super) const NEW_RULE: u8 = 6;
+pub(super) const GET_RULE: u8 = 7;
+const NEW_SET: u8 = 9;
+pub(super) const NEW_SET_ELEM: u8 = 12;
+pub(super) const GET_SET_ELEM: u8 = 13;
+const DEL_SET_ELEM: u8 = 14;
+
+const NLM_F_REQUEST: u16 = 1;
+const NLM_F_ACK: u16 = 4;
+const NLM_F_DUMP: u16 = 0x300;
+const NLM_F_CREATE: u16 = 0x400;
+const NLM_F_APPEND: u16 = 0x800;
+
+const DEFAULT_ACCEPT: u32 = 1;
+const POLICY_DROP: u32 = 0;
+const SET_TIMEOUT: u32 = 0x10;
+const TYPE_IPV4: u32 = 7;
+const TYPE_IPV6: u32 = 8;
+const TYPE_SERVICE: u32 = 13;
+const REJECT_ICMPX: u32 = 2;
+const ICMPX_ADMIN_PROHIBITED: u8 = 3;
+const VERDICT_JUMP: u32 = (-3_i32).cast_unsigned();
+/// Elements in one message: an attribute's length is 16 bits.
+const ELEMENTS_A_MESSAGE: usize = 500;
+
+/// A batch that is committed as a whole or not at all.
+#[derive(Debug)]
+pub struct Batch {
+    pub(super) bytes: Vec<u8>,
+    /// How many of its messages ask for an acknowledgement; their sequence numbers start at 1.
+    pub(super) acks: u32,
+    sequence: u32,
+}
+
+impl Batch {
+    fn new() -> Self {
+        let mut batch = Self { bytes: Vec::new(), acks: 0, sequence: 0 };
+        batch.push(BATCH_BEGIN, 0, 0, u16::from(SUBSYSTEM), |_| {});
+        batch
+    }
+
+    fn nft(&mut self, message: u8, flags: u16, fill: impl FnOnce(&mut Writer)) {
+        self.acks += 1;
+        self.push((u16::from(SUBSYSTEM) << 8) | u16::from(message), flags | NLM_F_ACK, INET, 0, fill);
+    }
+
+    fn push(&mut self, kind: u16, flags: u16, family: u8, resource: u16, fill: impl FnOnce(&mut Writer)) {
+        let bytes = message(kind, flags | NLM_F_REQUEST, self.sequence, family, resource, fill);
+        self.sequence += 1;
+        self.bytes.extend_from_slice(&bytes);
+    }
+
+    fn end(mut self) -> Self {
+        self.push(BATCH_END, 0, 0, u16::from(SUBSYSTEM), |_| {});
+        self
+    }
+}
+
+/// One message: `struct nlmsghdr`, `struct nfgenmsg`, attributes.
+fn message(
+    kind: u16,
+    flags: u16,
+    sequence: u32,
+    family: u8,
+    resource: u16,
+    fill: impl FnOnce(&mut Writer),
+) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.raw(&0_u32.to_ne_bytes());
+    writer.raw(&kind.to_ne_bytes());
+    writer.raw(&flags.to_ne_bytes());
+    writer.raw(&sequence.to_ne_bytes());
+    writer.raw(&0_u32.to_ne_bytes());
+    writer.raw(&[family, 0]);
+    writer.raw(&resource.to_be_bytes());
+    fill(&mut writer);
+    let mut bytes = writer.into_bytes();
+    let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    bytes[..4].copy_from_slice(&len.to_ne_bytes());
+    bytes
+}
+
+/// A request for a list; `attributes` narrow it down.
+pub(super) fn dump(message_type: u8, sequence: u32, attributes: &[(u16, &str)]) -> Vec<u8> {
+    let kind = (u16::from(SUBSYSTEM) << 8) | u16::from(message_type);
+    message(kind, NLM_F_REQUEST | NLM_F_DUMP, sequence, INET, 0, |w| {
+        for (attribute, value) in attributes {
+            w.string(*attribute, value);
+        }
+    })
+}
+
+/// The whole table anew, in place of whatever table of this name there is.
+pub fn replace_table(ruleset: &Ruleset) -> Batch {
+    let mut batch = Batch::new();
+    // Add, remove, add: removing alone would fail where there is none yet.
+    batch.nft(NEW_TABLE, NLM_F_CREATE, |w| w.string(1, ruleset.table));
+    batch.nft(DEL_TABLE, 0, |w| w.string(1, ruleset.table));
+    batch.nft(NEW_TABLE, NLM_F_CREATE, |w| w.string(1, ruleset.table));
+    for (id, set) in (1_u32..).zip(&ruleset.sets) {
+        new_set(&mut batch, ruleset.table, set, id);
+    }
+    for chain in &ruleset.chains {
+        new_chain(&mut batch, ruleset.table, chain);
+    }
+    for chain in &ruleset.chains {
+        for rule in &chain.rules {
+            new_rule(&mut batch, ruleset.table, &chain.name, rule);
+        }
+    }
+    batch.end()
+}
+
+/// New elements in place of whatever the sets hold.
+pub fn replace_elements(ruleset: &Ruleset, endpoints: &[(Endpoint, u64)]) -> Batch {
+    let mut batch = Batch::new();
+    for set in &ruleset.sets {
+        batch.nft(DEL_SET_ELEM, 0, |w| {
+            w.string(1, ruleset.table);
+            w.string(2, set.name);
+        });
+        let elements: Vec<_> =
+            endpoints.iter().filter(|(endpoint, _)| family(endpoint.ip()) == set.family).collect();
+        for chunk in elements.chunks(ELEMENTS_A_MESSAGE) {
+            batch.nft(NEW_SET_ELEM, NLM_F_CREATE, |w| {
+                w.string(1, ruleset.table);
+                w.string(2, set.name);
+                w.nested(3, |list| {
+                    for (endpoint, seconds) in chunk {
+                        list.nested(1, |element| {
+                            element.nested(1, |key| key.bytes(1, &key_bytes(*endpoint)));
+                            element.be64(4, seconds.saturating_mul(1000));
+                        });
+                    }
+                });
+            });
+        }
+    }
+    batch.end()
+}
+
+/// Address, then port, each padded to four bytes, as concatenations are laid out in registers.
+pub(super) fn key_bytes(endpoint: Endpoint) -> Vec<u8> {
+    let mut key = match endpoint.ip() {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    };
+    key.extend_from_slice(&endpoint.port().to_be_bytes());
+    key.extend_from_slice(&[0, 0]);
+    key
+}
+
+fn family(address: IpAddr) -> Family {
+    match address {
+        IpAddr::V4(_) => Family::V4,
+        IpAddr::V6(_) => Family::V6,
+    }
+}
+
+fn new_set(batch: &mut Batch, table: &str, set: &Set, id: u32) {
+    let address_type = match set.family {
+        Family::V4 => TYPE_IPV4,
+        Family::V6 => TYPE_IPV6,
+    };
+    batch.nft(NEW_SET, NLM_F_CREATE, |w| {
+        w.string(1, table);
+        w.string(2, set.name);
+        w.be32(3, SET_TIMEOUT);
+        // Only the nft program reads the type: six bits for each part of a concatenation.
+        w.be32(4, (address_type << 6) | TYPE_SERVICE);
+        w.be32(5, set.family.address_len() + 4);
+        w.be32(10, id);
+    });
+}
+
+fn new_chain(batch: &mut Batch, table: &str, chain: &Chain) {
+    batch.nft(NEW_CHAIN, NLM_F_CREATE, |w| {
+        w.string(1, table);
+        w.string(3, &chain.name);
+        if let Some(base) = chain.base {
+            w.nested(4, |hook| {
+                hook.be32(1, base.hook as u32);
+                hook.bytes(2, &base.priority.to_be_bytes());
+            });
+            w.be32(5, POLICY_DROP);
+            w.string(7, "filter");
+        }
+    });
+}
+
+fn new_rule(batch: &mut Batch, table: &str, chain: &str, rule: &[Expr]) {
+    batch.nft(NEW_RULE, NLM_F_CREATE | NLM_F_APPEND, |w| {
+        w.string(1, table);
+        w.string(2, chain);
+        w.nested(4, |list| {
+            for expr in rule {
+                list.nested(1, |element| expression(element, expr));
+            }
+        });
+    });
+}
+
+fn expression(w: &mut Writer, expr: &Expr) {
+    match expr {
+        Expr::Meta { key, to } => named(w, "meta", |d| {
+            d.be32(1, to.0);
+            d.be32(2, *key as u32);
+        }),
+        Expr::CtState { to } => named(w, "ct", |d| {
+            d.be32(1, to.0);
+            d.be32(2, 0);
+        }),
+        Expr::Payload { base, offset, len, to } => named(w, "payload", |d| {
+            d.be32(1, to.0);
+            d.be32(2, *base as u32);
+            d.be32(3, *offset);
+            d.be32(4, *len);
+        }),
+        Expr::Mask { register, mask } => named(w, "bitwise", |d| {
+            d.be32(1, register.0);
+            d.be32(2, register.0);
+            d.be32(3, u32::try_from(mask.len()).unwrap_or(u32::MAX));
+            d.nested(4, |data| data.bytes(1, mask));
+            d.nested(5, |data| data.bytes(1, &vec![0; mask.len()]));
+        }),
+        Expr::Cmp { from, op, data } => named(w, "cmp", |d| {
+            d.be32(1, from.0);
+            d.be32(2, *op as u32);
+            d.nested(3, |value| value.bytes(1, data));
+        }),
+        Expr::Lookup { set, from } => named(w, "lookup", |d| {
+            d.string(1, set);
+            d.be32(2, from.0);
+        }),
+        Expr::Counter => named(w, "counter", |_| {}),
+        Expr::Reject => named(w, "reject", |d| {
+            d.be32(1, REJECT_ICMPX);
+            d.bytes(2, &[ICMPX_ADMIN_PROHIBITED]);
+        }),
+        Expr::Verdict(verdict) => named(w, "immediate", |d| {
+            d.be32(1, 0);
+            d.nested(2, |data| {
+                data.nested(2, |v| match verdict {
+                    Verdict::Accept => v.be32(1, DEFAULT_ACCEPT),
+                    Verdict::Jump(chain) => {
+                        v.be32(1, VERDICT_JUMP);
+                        v.string(2, chain);
+                    }
+                });
+            });
+        }),
+        // Never planned; the kernel refuses the name, and the batch with it.
+        Expr::Unknown(name) => named(w, name, |_| {}),
+    }
+}
+
+fn named(w: &mut Writer, name: &str, data: impl FnOnce(&mut Writer)) {
+    w.string(1, name);
+    w.nested(2, data);
+}
+
+/// Reads an expression as the kernel lists it.
+pub(super) fn decode(element: &super::nla::Attributes<'_>) -> Expr {
+    let name = element.string(1).unwrap_or_default();
+    let data = element.nested(2).unwrap_or(super::nla::Attributes::new(&[]));
+    decode_known(name, &data).unwrap_or_else(|| Expr::Unknown(name.to_owned()))
+}
+
+fn decode_known(name: &str, data: &super::nla::Attributes<'_>) -> Option<Expr> {
+    use super::ruleset::{CmpOp, MetaKey, PayloadBase, Register};
+    let value = |kind| data.nested(kind).and_then(|d| d.get(1)).map(<[u8]>::to_vec);
+    let register = |kind| data.be32(kind).map(Register);
+    Some(match name {
+        "meta" => {
+            let key = data.be32(2)?;
+            let keys = [MetaKey::Mark, MetaKey::OifName, MetaKey::SkUid, MetaKey::NfProto, MetaKey::L4Proto];
+            Expr::Meta { key: keys.into_iter().find(|k| *k as u32 == key)?, to: register(1)? }
+        }
+        "ct" if data.be32(2)? == 0 => Expr::CtState { to: register(1)? },
+        "payload" => {
+            let base = data.be32(2)?;
+            let bases = [PayloadBase::Network, PayloadBase::Transport];
+            Expr::Payload {
+                base: bases.into_iter().find(|b| *b as u32 == base)?,
+                offset: data.be32(3)?,
+                len: data.be32(4)?,
+                to: register(1)?,
+            }
+        }
+        "bitwise" => {
+            let mask = value(4)?;
+            let plain = data.be32(1)? == data.be32(2)?
+                && data.be32(6).unwrap_or(0) == 0
+                && value(5)?.iter().all(|byte| *byte == 0);
+            plain.then_some(Expr::Mask { register: register(1)?, mask })?
+        }
+        "cmp" => {
+            let op = data.be32(2)?;
+            let op = [CmpOp::Eq, CmpOp::Neq].into_iter().find(|o| *o as u32 == op)?;
+            Expr::Cmp { from: register(1)?, op, data: value(3)? }
+        }
+        "lookup" if data.be32(5).unwrap_or(0) == 0 && data.get(3).is_none() => {
+            Expr::Lookup { set: data.string(1)?.to_owned(), from: register(2)? }
+        }
+        "counter" => Expr::Counter,
+        "reject" if data.be32(1)? == REJECT_ICMPX && data.get(2)? == [ICMPX_ADMIN_PROHIBITED] => Expr::Reject,
+        "immediate" if data.be32(1)? == 0 => {
+            let verdict = data.nested(2)?.nested(2)?;
+            Expr::Verdict(match verdict.be32(1)? {
+                DEFAULT_ACCEPT => Verdict::Accept,
+                VERDICT_JUMP => Verdict::Jump(verdict.string(2)?.to_owned()),
+                _ => return None,
+            })
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::firewall::nla::Attributes;
+    use crate::firewall::plan::{Upstream, plan};
+
+    #[test]
+    fn every_planned_expression_reads_back_as_itself() {
+        let plan = plan(&Upstream::Unknown);
+        for expr in plan.chains.iter().flat_map(|chain| chain.rules.iter().flatten()) {
+            let mut writer = Writer::new();
+            expression(&mut writer, expr);
+            assert_eq!(&decode(&Attributes::new(&writer.into_bytes())), expr);
+        }
+    }
+
+    #[test]
+    fn a_changed_expression_does_not_read_back_as_planned() {
+        let mut writer = Writer::new();
+        named(&mut writer, "reject", |d| d.be32(1, 1));
+        assert_eq!(decode(&Attributes::new(&writer.into_bytes())), Expr::Unknown("reject".to_owned()));
+        let mut writer = Writer::new();
+        named(&mut writer, "log", |_| {});
+        assert_eq!(decode(&Attributes::new(&writer.into_bytes())), Expr::Unknown("log".to_owned()));
+    }
+
+    #[test]
+    fn keys_are_address_then_port_in_network_order() {
+        assert_eq!(key_bytes("1.2.3.4:443".parse().unwrap()), [1, 2, 3, 4, 1, 187, 0, 0]);
+        assert_eq!(key_bytes("[::1]:80".parse().unwrap()).len(), 20);
+    }
+}

@@ -1,0 +1,190 @@
+//! The plan: which rules hold. Pure; a table's text is in `ARCHITECTURE.md`.
+
+use std::net::Ipv4Addr;
+
+use super::ruleset::{
+    BaseChain, Chain, CmpOp, Expr, Family, InetHook, MetaKey, PayloadBase, REG, Register, Ruleset, Set,
+    Verdict,
+};
+
+/// Name of the table; nothing else in the container uses it, and no other table is touched.
+pub const TABLE: &str = "agent_sandbox";
+
+/// Firewall mark of the daemon's own sockets. Setting one needs `CAP_NET_ADMIN` or `CAP_NET_RAW`.
+pub const MARK: u32 = 0x0a5b_0001;
+
+/// Set of allowed IPv4 endpoints.
+pub const ALLOW4: Set = Set { name: "allow4", family: Family::V4 };
+
+/// Set of allowed IPv6 endpoints.
+pub const ALLOW6: Set = Set { name: "allow6", family: Family::V6 };
+
+/// Docker's embedded resolver. It listens in the container's own network namespace, and its questions to the
+/// upstream resolvers leave from there too, unmarked and as uid 0.
+pub const EMBEDDED_RESOLVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
+
+/// Who may send the embedded resolver's questions upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Upstream {
+    /// The container does not use the embedded resolver.
+    None,
+    /// It uses these resolvers, as Docker wrote into resolv.conf.
+    Known(Vec<Ipv4Addr>),
+    /// It uses resolvers that Docker does not name: port 53 of any host, for uid 0 only.
+    Unknown,
+}
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const ICMPV6: u8 = 58;
+const NFPROTO_IPV4: u8 = 2;
+const NFPROTO_IPV6: u8 = 10;
+const DNS_PORT: u16 = 53;
+/// `IP_CT_ESTABLISHED` as a state bit.
+const CT_ESTABLISHED: u32 = 2;
+
+/// The table that denies everything but the endpoints in its sets, answers to inbound connections, loopback
+/// and the daemon's own DNS questions.
+pub fn plan(upstream: &Upstream) -> Ruleset {
+    Ruleset {
+        table: TABLE,
+        sets: vec![ALLOW4, ALLOW6],
+        chains: vec![
+            Chain {
+                name: "output".to_owned(),
+                base: Some(BaseChain { hook: InetHook::LocalOut, priority: 0 }),
+                rules: output(),
+            },
+            // Nobody in the container may route for others, or for a namespace of their own.
+            Chain {
+                name: "forward".to_owned(),
+                base: Some(BaseChain { hook: InetHook::Forward, priority: 0 }),
+                rules: vec![vec![Expr::Counter, Expr::Reject]],
+            },
+            Chain { name: "dns".to_owned(), base: None, rules: dns(upstream) },
+        ],
+    }
+}
+
+fn output() -> Vec<Vec<Expr>> {
+    vec![
+        // DNS stands before "established": a question's port can be taken over by somebody else while the
+        // connection tracking entry of the daemon's own question lives.
+        rule(&[ipv4_destination(EMBEDDED_RESOLVER.octets()), vec![jump("dns")]]),
+        rule(&[l4(UDP), destination_port(DNS_PORT), vec![jump("dns")]]),
+        rule(&[l4(TCP), destination_port(DNS_PORT), vec![jump("dns")]]),
+        rule(&[established(), vec![accept()]]),
+        rule(&[loopback(), vec![accept()]]),
+        // Neighbour and router solicitation and advertisement (RFC 4861): without them IPv6 has no neighbours.
+        rule(&[l4(ICMPV6), icmp_type(133), vec![accept()]]),
+        rule(&[l4(ICMPV6), icmp_type(135), vec![accept()]]),
+        rule(&[l4(ICMPV6), icmp_type(136), vec![accept()]]),
+        rule(&[endpoint(ALLOW4), vec![accept()]]),
+        rule(&[endpoint(ALLOW6), vec![accept()]]),
+        vec![Expr::Counter, Expr::Reject],
+    ]
+}
+
+/// What is left of DNS: the daemon's questions, the embedded resolver's, and servers on loopback, which
+/// themselves get no further than anybody else.
+fn dns(upstream: &Upstream) -> Vec<Vec<Expr>> {
+    let mut rules = vec![rule(&[mark(), vec![accept()]])];
+    let uid_0 = meta_is(MetaKey::SkUid, 0_u32.to_ne_bytes().to_vec());
+    match upstream {
+        Upstream::None => {}
+        Upstream::Known(servers) => {
+            for server in servers {
+                rules.push(rule(&[uid_0.clone(), ipv4_destination(server.octets()), vec![accept()]]));
+            }
+        }
+        Upstream::Unknown => {
+            // Not towards the embedded resolver itself: there even uid 0 asks through the daemon.
+            rules.push(rule(&[
+                uid_0,
+                meta_is(MetaKey::NfProto, vec![NFPROTO_IPV4]),
+                load_ipv4_destination(),
+                vec![Expr::Cmp { from: REG, op: CmpOp::Neq, data: EMBEDDED_RESOLVER.octets().to_vec() }],
+                vec![accept()],
+            ]));
+        }
+    }
+    rules.push(rule(&[ipv4_destination(EMBEDDED_RESOLVER.octets()), vec![Expr::Counter, Expr::Reject]]));
+    rules.push(rule(&[loopback(), vec![accept()]]));
+    rules.push(vec![Expr::Counter, Expr::Reject]);
+    rules
+}
+
+fn rule<const N: usize>(parts: &[Vec<Expr>; N]) -> Vec<Expr> {
+    parts.concat()
+}
+
+fn accept() -> Expr {
+    Expr::Verdict(Verdict::Accept)
+}
+
+fn jump(chain: &str) -> Expr {
+    Expr::Verdict(Verdict::Jump(chain.to_owned()))
+}
+
+fn meta_is(key: MetaKey, data: Vec<u8>) -> Vec<Expr> {
+    vec![Expr::Meta { key, to: REG }, Expr::Cmp { from: REG, op: CmpOp::Eq, data }]
+}
+
+fn mark() -> Vec<Expr> {
+    meta_is(MetaKey::Mark, MARK.to_ne_bytes().to_vec())
+}
+
+fn l4(protocol: u8) -> Vec<Expr> {
+    meta_is(MetaKey::L4Proto, vec![protocol])
+}
+
+fn loopback() -> Vec<Expr> {
+    let mut name = b"lo".to_vec();
+    name.resize(16, 0);
+    meta_is(MetaKey::OifName, name)
+}
+
+fn payload_is(base: PayloadBase, offset: u32, data: Vec<u8>) -> Vec<Expr> {
+    let len = u32::try_from(data.len()).unwrap_or(u32::MAX);
+    vec![Expr::Payload { base, offset, len, to: REG }, Expr::Cmp { from: REG, op: CmpOp::Eq, data }]
+}
+
+fn destination_port(port: u16) -> Vec<Expr> {
+    payload_is(PayloadBase::Transport, 2, port.to_be_bytes().to_vec())
+}
+
+fn icmp_type(kind: u8) -> Vec<Expr> {
+    payload_is(PayloadBase::Transport, 0, vec![kind])
+}
+
+fn load_ipv4_destination() -> Vec<Expr> {
+    vec![Expr::Payload { base: PayloadBase::Network, offset: 16, len: 4, to: REG }]
+}
+
+fn ipv4_destination(address: [u8; 4]) -> Vec<Expr> {
+    let mut exprs = meta_is(MetaKey::NfProto, vec![NFPROTO_IPV4]);
+    exprs.extend(payload_is(PayloadBase::Network, 16, address.to_vec()));
+    exprs
+}
+
+fn established() -> Vec<Expr> {
+    vec![
+        Expr::CtState { to: REG },
+        Expr::Mask { register: REG, mask: CT_ESTABLISHED.to_ne_bytes().to_vec() },
+        Expr::Cmp { from: REG, op: CmpOp::Neq, data: vec![0; 4] },
+    ]
+}
+
+/// TCP to an `address . port` in the set; the port sits in the 4-byte register right behind the address.
+fn endpoint(set: Set) -> Vec<Expr> {
+    let (nfproto, offset, port_register) = match set.family {
+        Family::V4 => (NFPROTO_IPV4, 16, Register(9)),
+        Family::V6 => (NFPROTO_IPV6, 24, Register(2)),
+    };
+    let mut exprs = meta_is(MetaKey::NfProto, vec![nfproto]);
+    exprs.extend(l4(TCP));
+    exprs.push(Expr::Payload { base: PayloadBase::Network, offset, len: set.family.address_len(), to: REG });
+    exprs.push(Expr::Payload { base: PayloadBase::Transport, offset: 2, len: 2, to: port_register });
+    exprs.push(Expr::Lookup { set: set.name.to_owned(), from: REG });
+    exprs
+}

@@ -1,0 +1,187 @@
+//! A ruleset as data: what nf_tables is told and what it answers, in the words of `linux/netfilter/nf_tables.h`.
+
+use std::net::SocketAddr;
+
+/// One table of family `inet` with its chains and sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ruleset {
+    /// The table's name.
+    pub table: &'static str,
+    /// Sets of allowed endpoints.
+    pub sets: Vec<Set>,
+    /// Base chains first, then the chains they jump to.
+    pub chains: Vec<Chain>,
+}
+
+/// A set of `address . port` pairs whose elements time out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Set {
+    /// The set's name.
+    pub name: &'static str,
+    /// Address family of its elements.
+    pub family: Family,
+}
+
+/// An address family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4
+    V4,
+    /// IPv6
+    V6,
+}
+
+impl Family {
+    /// Length of an address in bytes.
+    pub const fn address_len(self) -> u32 {
+        match self {
+            Self::V4 => 4,
+            Self::V6 => 16,
+        }
+    }
+}
+
+/// An allowed endpoint: TCP to this address and port.
+pub type Endpoint = SocketAddr;
+
+/// A chain and its rules in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    /// The chain's name.
+    pub name: String,
+    /// Where it is hooked in; a chain that is only jumped to has none.
+    pub base: Option<BaseChain>,
+    /// Each rule is a list of expressions.
+    pub rules: Vec<Vec<Expr>>,
+}
+
+/// Hook, type and policy of a base chain; the policy is always drop, the type always filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BaseChain {
+    /// The netfilter hook.
+    pub hook: InetHook,
+    /// Priority among the hook's chains.
+    pub priority: i32,
+}
+
+/// Hooks of family inet (`enum nf_inet_hooks`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum InetHook {
+    /// Packets routed through.
+    Forward = 2,
+    /// Packets made here.
+    LocalOut = 3,
+}
+
+/// A register. The kernel names the first 16 bytes `1` and their 4-byte parts `8` to `11`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Register(pub u32);
+
+/// The register that most expressions use.
+pub const REG: Register = Register(1);
+
+/// An nf_tables expression, as far as this table uses them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expr {
+    /// Load packet meta data.
+    Meta {
+        /// What to load.
+        key: MetaKey,
+        /// Where to.
+        to: Register,
+    },
+    /// Load the connection tracking state bits.
+    CtState {
+        /// Where to.
+        to: Register,
+    },
+    /// Load bytes of the packet.
+    Payload {
+        /// Header to count from.
+        base: PayloadBase,
+        /// Bytes from its start.
+        offset: u32,
+        /// How many.
+        len: u32,
+        /// Where to.
+        to: Register,
+    },
+    /// And with a mask, in place.
+    Mask {
+        /// The register.
+        register: Register,
+        /// The mask, as long as the value.
+        mask: Vec<u8>,
+    },
+    /// Go on with the rule only if the register compares so.
+    Cmp {
+        /// The register.
+        from: Register,
+        /// How to compare.
+        op: CmpOp,
+        /// With what.
+        data: Vec<u8>,
+    },
+    /// Go on with the rule only if the register's value is in the set.
+    Lookup {
+        /// The set's name.
+        set: String,
+        /// First register of the value.
+        from: Register,
+    },
+    /// Count packets; the counts themselves are not part of the ruleset.
+    Counter,
+    /// Refuse at once, so that clients need not wait for a time-out: "communication administratively
+    /// prohibited" for IPv4 and IPv6 alike.
+    Reject,
+    /// End the chain.
+    Verdict(Verdict),
+    /// Something that this program never writes; a table that holds it differs from any plan.
+    Unknown(String),
+}
+
+/// Verdicts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Let the packet go.
+    Accept,
+    /// Go on in another chain and come back.
+    Jump(String),
+}
+
+/// Keys of the meta expression (`enum nft_meta_keys`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum MetaKey {
+    /// The socket's firewall mark.
+    Mark = 3,
+    /// Name of the interface that the packet leaves by.
+    OifName = 7,
+    /// Uid of the socket's owner.
+    SkUid = 10,
+    /// IPv4 or IPv6.
+    NfProto = 15,
+    /// Transport protocol.
+    L4Proto = 16,
+}
+
+/// Headers that the payload expression counts from (`enum nft_payload_bases`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum PayloadBase {
+    /// The IP header.
+    Network = 1,
+    /// The TCP, UDP or ICMP header.
+    Transport = 2,
+}
+
+/// Comparisons (`enum nft_cmp_ops`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum CmpOp {
+    /// Equal.
+    Eq = 0,
+    /// Not equal.
+    Neq = 1,
+}

@@ -1,0 +1,15 @@
+//! The kernel's table, read back by the daemon for this question.
+
+use super::{Outcome, Row};
+use crate::client;
+
+pub(super) fn row() -> Row {
+    let row = |outcome, detail: String| {
+        Row::new("net.table", "the kernel holds exactly the planned default-deny table", outcome, detail)
+    };
+    match client::status() {
+        Ok(status) if status.in_force => row(Outcome::Pass, "read back from the kernel just now".to_owned()),
+        Ok(status) => row(Outcome::Fail, status.problem.unwrap_or_default()),
+        Err(error) => row(Outcome::Fail, error.to_string()),
+    }
+}

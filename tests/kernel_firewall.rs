@@ -1,0 +1,241 @@
+//! The firewall against a real kernel: each attack is seen to succeed without the table, and to fail with it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod lab;
+
+use std::net::{SocketAddr, UdpSocket};
+
+use agent_sandbox::firewall::plan::{MARK, Upstream, plan};
+use agent_sandbox::firewall::{self, FirewallError};
+use lab::{Lab, tcp_probe, udp_probe, udp_socket};
+use socket2::SockRef;
+
+const SERVER4: &str = "203.0.113.10:443";
+const SERVER6: &str = "[2001:db8::10]:443";
+const OTHER_PORT: &str = "203.0.113.10:8080";
+const OTHER_HOST: &str = "203.0.113.1:443";
+const DNS4: &str = "203.0.113.10:53";
+const DNS6: &str = "[2001:db8::10]:53";
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+fn marked() -> UdpSocket {
+    let socket = udp_socket(address(DNS4).ip(), 0);
+    SockRef::from(&socket).set_mark(MARK).unwrap();
+    socket
+}
+
+/// As an unprivileged user would send: the filter sees the uid of who made the socket.
+fn as_user<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                rustix::thread::set_thread_res_uid(
+                    rustix::process::Uid::from_raw(65534),
+                    rustix::process::Uid::from_raw(65534),
+                    rustix::process::Uid::from_raw(65534),
+                )
+                .unwrap();
+                work()
+            })
+            .join()
+            .unwrap()
+    })
+}
+
+fn open_lab() -> Option<Lab> {
+    let lab = Lab::new()?;
+    for server in [SERVER4, SERVER6, OTHER_PORT, OTHER_HOST, DNS4] {
+        lab.tcp_server(server);
+    }
+    for server in [SERVER4, SERVER6, DNS4, DNS6] {
+        lab.udp_server(server);
+    }
+    Some(lab)
+}
+
+#[test]
+fn default_deny_closes_what_was_open() {
+    let Some(lab) = open_lab() else { return };
+    let tcp = [SERVER4, SERVER6, OTHER_PORT, OTHER_HOST, DNS4];
+    let udp = [SERVER4, SERVER6, DNS4, DNS6];
+    for target in tcp {
+        assert_eq!(lab.tcp(target), Ok(()), "without the table, TCP {target}");
+    }
+    for target in udp {
+        assert_eq!(lab.udp(target), Ok(()), "without the table, UDP {target}");
+    }
+    lab.inside(|| firewall::apply(&plan(&Upstream::None))).unwrap();
+    for target in tcp {
+        let error = lab.tcp(target).unwrap_err();
+        assert!(!error.contains("timed out"), "TCP {target} must be refused at once: {error}");
+    }
+    for target in udp {
+        assert!(lab.udp(target).is_err(), "UDP {target}");
+    }
+}
+
+#[test]
+fn only_the_listed_address_and_port_opens_and_only_for_tcp() {
+    let Some(lab) = open_lab() else { return };
+    let ruleset = plan(&Upstream::None);
+    lab.inside(|| {
+        firewall::apply(&ruleset).unwrap();
+        firewall::set_endpoints(&ruleset, &[(address(SERVER4), 60), (address(SERVER6), 60)]).unwrap();
+    });
+    assert_eq!(lab.tcp(SERVER4), Ok(()));
+    assert_eq!(lab.tcp(SERVER6), Ok(()));
+    for target in [OTHER_PORT, OTHER_HOST, DNS4] {
+        assert!(lab.tcp(target).is_err(), "TCP {target}");
+    }
+    for target in [SERVER4, SERVER6] {
+        assert!(lab.udp(target).is_err(), "UDP {target}");
+    }
+    // Taken off the list again: new connections are refused, at once and without a gap in the table.
+    lab.inside(|| firewall::set_endpoints(&ruleset, &[(address(SERVER6), 60)])).unwrap();
+    assert!(lab.tcp(SERVER4).is_err());
+    assert_eq!(lab.tcp(SERVER6), Ok(()));
+}
+
+#[test]
+fn an_endpoint_closes_by_itself_when_nobody_renews_it() {
+    let Some(lab) = open_lab() else { return };
+    let ruleset = plan(&Upstream::None);
+    lab.inside(|| {
+        firewall::apply(&ruleset).unwrap();
+        firewall::set_endpoints(&ruleset, &[(address(SERVER4), 2)]).unwrap();
+    });
+    assert_eq!(lab.tcp(SERVER4), Ok(()));
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    assert!(lab.tcp(SERVER4).is_err());
+}
+
+#[test]
+fn dns_leaves_only_with_the_mark() {
+    let Some(lab) = open_lab() else { return };
+    lab.inside(|| firewall::apply(&plan(&Upstream::None))).unwrap();
+    lab.inside(|| udp_probe(&marked(), address(DNS4))).unwrap();
+    assert!(lab.udp(DNS4).is_err(), "uid 0 without the mark");
+    assert!(lab.inside(|| as_user(|| udp_probe(&udp_socket(address(DNS4).ip(), 0), address(DNS4)))).is_err());
+    // The mark opens nothing but DNS.
+    assert!(lab.inside(|| udp_probe(&marked(), address(SERVER4))).is_err());
+    let refused = lab.inside(|| as_user(|| SockRef::from(&udp_socket(address(DNS4).ip(), 0)).set_mark(MARK)));
+    assert!(refused.is_err(), "a user must not be able to mark a socket");
+}
+
+#[test]
+fn the_port_of_a_dns_question_cannot_be_taken_over() {
+    let Some(lab) = open_lab() else { return };
+    lab.inside(|| firewall::apply(&plan(&Upstream::None))).unwrap();
+    // The daemon asks and is answered: an established entry in connection tracking. Then its port is free.
+    let port = lab.inside(|| {
+        let socket = marked();
+        udp_probe(&socket, address(DNS4)).unwrap();
+        socket.local_addr().unwrap().port()
+    });
+    let stolen =
+        lab.inside(|| as_user(move || udp_probe(&udp_socket(address(DNS4).ip(), port), address(DNS4))));
+    assert!(stolen.is_err(), "a question went out through a taken-over port");
+}
+
+#[test]
+fn the_embedded_resolver_is_closed_to_all_but_the_daemon_and_may_itself_ask_upstream() {
+    let Some(lab) = open_lab() else { return };
+    let embedded = address("127.0.0.11:53");
+    let resolver = lab.inside(|| UdpSocket::bind("127.0.0.11:53").unwrap());
+    std::thread::spawn(move || {
+        let mut buffer = [0; 64];
+        while let Ok((len, from)) = resolver.recv_from(&mut buffer) {
+            let _ = resolver.send_to(&buffer[..len], from);
+        }
+    });
+    let as_nobody =
+        |target: SocketAddr| lab.inside(|| as_user(|| udp_probe(&udp_socket(target.ip(), 0), target)));
+    let as_root = |target: SocketAddr| lab.inside(|| udp_probe(&udp_socket(target.ip(), 0), target));
+    as_nobody(embedded).expect("without the table the resolver answers");
+    let known = Upstream::Known(vec!["203.0.113.10".parse().unwrap()]);
+    for (upstream, upstream_open) in [(Upstream::Unknown, true), (known, true), (Upstream::None, false)] {
+        lab.inside(|| firewall::apply(&plan(&upstream))).unwrap();
+        assert!(as_nobody(embedded).is_err(), "{upstream:?}");
+        assert!(as_root(embedded).is_err(), "{upstream:?}");
+        lab.inside(|| udp_probe(&marked(), embedded)).expect("the daemon asks");
+        assert_eq!(as_root(address(DNS4)).is_ok(), upstream_open, "{upstream:?}");
+        assert!(as_root(address(SERVER4)).is_err(), "{upstream:?}");
+        assert!(as_nobody(address(DNS4)).is_err(), "{upstream:?}");
+    }
+    let elsewhere = Upstream::Known(vec!["203.0.113.77".parse().unwrap()]);
+    lab.inside(|| firewall::apply(&plan(&elsewhere))).unwrap();
+    assert!(as_root(address(DNS4)).is_err(), "an upstream that Docker does not name");
+}
+
+#[test]
+fn loopback_and_answers_to_inbound_connections_work() {
+    let Some(lab) = open_lab() else { return };
+    lab.inside(|| firewall::apply(&plan(&Upstream::None))).unwrap();
+    let listener = lab.inside(|| std::net::TcpListener::bind("0.0.0.0:3000").unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let _ = std::io::Write::write_all(&mut &stream, b"reached\n");
+        }
+    });
+    lab.inside(|| tcp_probe(address("127.0.0.1:3000"))).unwrap();
+    lab.outside(|| tcp_probe(address("203.0.113.2:3000"))).expect("a published port");
+}
+
+#[test]
+fn reading_back_sees_tampering_and_applying_again_mends_it() {
+    let Some(lab) = open_lab() else { return };
+    let ruleset = plan(&Upstream::None);
+    let verify = || lab.inside(|| firewall::verify(&ruleset));
+    assert!(matches!(verify(), Err(FirewallError::Differs(_))), "an absent table must not pass");
+    for tamper in [
+        &["nft", "flush", "chain", "inet", "agent_sandbox", "output"][..],
+        &["nft", "insert", "rule", "inet", "agent_sandbox", "output", "accept"],
+        &["nft", "add", "rule", "inet", "agent_sandbox", "dns", "accept"],
+        &["nft", "chain", "inet", "agent_sandbox", "output", "{ policy accept; }"],
+        &["nft", "add", "table", "inet", "agent_sandbox", "{ flags dormant; }"],
+        &["nft", "delete", "table", "inet", "agent_sandbox"],
+        &["nft", "flush", "ruleset"],
+    ] {
+        lab.inside(|| firewall::apply(&ruleset)).unwrap();
+        verify().unwrap();
+        lab.inside_output(tamper);
+        assert!(matches!(verify(), Err(FirewallError::Differs(_))), "{tamper:?}");
+    }
+    lab.inside(|| firewall::apply(&ruleset)).unwrap();
+    assert!(lab.tcp(SERVER4).is_err());
+}
+
+#[test]
+fn other_tables_are_left_alone() {
+    let Some(lab) = open_lab() else { return };
+    lab.inside_output(&[
+        "nft",
+        "add table ip nat; add chain ip nat DOCKER_OUTPUT; add rule ip nat DOCKER_OUTPUT counter",
+    ]);
+    let before = lab.inside_output(&["nft", "list", "table", "ip", "nat"]);
+    lab.inside(|| firewall::apply(&plan(&Upstream::None))).unwrap();
+    lab.inside(|| firewall::apply(&plan(&Upstream::Unknown))).unwrap();
+    assert_eq!(lab.inside_output(&["nft", "list", "table", "ip", "nat"]), before);
+}
+
+/// An independent reader's view of the table: what `nft` prints.
+#[test]
+fn nft_lists_the_rules_that_architecture_describes() {
+    let Some(lab) = open_lab() else { return };
+    let ruleset = plan(&Upstream::Unknown);
+    lab.inside(|| {
+        firewall::apply(&ruleset).unwrap();
+        firewall::set_endpoints(&ruleset, &[(address(SERVER4), 600), (address(SERVER6), 600)]).unwrap();
+    });
+    let listed = lab.inside_output(&["nft", "--stateless", "list", "table", "inet", "agent_sandbox"]);
+    let expected = include_str!("expected/table.nft");
+    assert_eq!(
+        listed.trim(),
+        expected.trim(),
+        "update tests/expected/table.nft after reading the difference"
+    );
+}
