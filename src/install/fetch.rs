@@ -37,9 +37,7 @@ pub enum FetchError {
     )]
     Certificates(String),
     /// A proxy that is not an HTTP one.
-    #[error(
-        "the proxy from the environment is not an http or https one; set HTTPS_PROXY to an HTTP proxy"
-    )]
+    #[error("the proxy from the environment is not an http or https one; set HTTPS_PROXY to an HTTP proxy")]
     Proxy,
     /// No answer, or no HTTP one.
     #[error(
@@ -109,9 +107,10 @@ impl Client {
     pub fn new() -> Result<Self, FetchError> {
         let proxy = Proxy::try_from_env();
         // Without this the client would leave a proxy it cannot speak to aside, and go directly.
-        if proxy.as_ref().is_some_and(|proxy| {
-            !matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https)
-        }) {
+        if proxy
+            .as_ref()
+            .is_some_and(|proxy| !matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https))
+        {
             return Err(FetchError::Proxy);
         }
         let config = Config::builder()
@@ -140,16 +139,13 @@ impl Client {
             if here.is_loopback() {
                 request = request.config().proxy(None).build();
             }
-            let response = request.call().map_err(|error| FetchError::Unreachable {
-                url: here.clone(),
-                why: reason(error),
-            })?;
+            let response = request
+                .call()
+                .map_err(|error| FetchError::Unreachable { url: here.clone(), why: reason(error) })?;
             let status = response.status();
             if status.is_redirection() {
                 let location = response.headers().get(LOCATION);
-                let location = location
-                    .and_then(|value| value.to_str().ok())
-                    .unwrap_or_default();
+                let location = location.and_then(|value| value.to_str().ok()).unwrap_or_default();
                 here = match here.redirect(location) {
                     Ok(next) => next,
                     Err(source) => return Err(FetchError::Redirect { url: here, source }),
@@ -157,22 +153,14 @@ impl Client {
                 continue;
             }
             if status != 200 {
-                return Err(FetchError::Status {
-                    url: here,
-                    status: status.as_u16(),
-                });
+                return Err(FetchError::Status { url: here, status: status.as_u16() });
             }
             let body = response.into_body();
             let expected = body.content_length();
             if expected.is_some_and(|length| length > limit) {
                 return Err(FetchError::TooLarge { url: here, limit });
             }
-            return Ok(Download {
-                url: here,
-                expected,
-                limit,
-                body: body.into_reader(),
-            });
+            return Ok(Download { url: here, expected, limit, body: body.into_reader() });
         }
         Err(FetchError::TooManyRedirects(url.clone()))
     }
@@ -201,28 +189,20 @@ impl Download {
             };
             got += length as u64;
             if got > self.limit {
-                return Err(FetchError::TooLarge {
-                    url: self.url,
-                    limit: self.limit,
-                }
-                .into());
+                return Err(FetchError::TooLarge { url: self.url, limit: self.limit }.into());
             }
             each(&buffer[..length])?;
         }
         match self.expected {
-            Some(expected) if expected != got => Err(self
-                .cut_off(got, format!("{expected} bytes were announced"))
-                .into()),
+            Some(expected) if expected != got => {
+                Err(self.cut_off(got, format!("{expected} bytes were announced")).into())
+            }
             _ => Ok(got),
         }
     }
 
     fn cut_off(self, got: u64, why: String) -> FetchError {
-        FetchError::CutOff {
-            url: self.url,
-            got,
-            why,
-        }
+        FetchError::CutOff { url: self.url, got, why }
     }
 }
 
@@ -235,10 +215,7 @@ fn roots() -> Result<RootCerts, FetchError> {
         return Ok(RootCerts::from(certificates));
     }
     // Somebody who names the roots to trust does not want others trusted instead.
-    if CERTIFICATE_VARIABLES
-        .iter()
-        .any(|name| env::var_os(name).is_some())
-    {
+    if CERTIFICATE_VARIABLES.iter().any(|name| env::var_os(name).is_some()) {
         let first = found.errors.first().map(|error| format!(" ({error})"));
         return Err(FetchError::Certificates(first.unwrap_or_default()));
     }
@@ -246,11 +223,19 @@ fn roots() -> Result<RootCerts, FetchError> {
 }
 
 fn reason(error: ureq::Error) -> String {
-    match error {
+    let text = match error {
         ureq::Error::Io(error) => error.to_string(),
         ureq::Error::HostNotFound => "the name of the host does not resolve".to_owned(),
         ureq::Error::Timeout(_) => "no answer in time".to_owned(),
-        ureq::Error::Rustls(error) => format!("TLS: {error}"),
+        ureq::Error::Rustls(error) => error.to_string(),
         other => other.to_string(),
+    };
+    // By text, as the TLS error comes wrapped in whatever call met it.
+    if text.contains("UnknownIssuer") {
+        "the server's certificate has a signer that the image does not trust (a company's proxy?): \
+         install the signer's certificate or name it in SSL_CERT_FILE"
+            .to_owned()
+    } else {
+        text
     }
 }

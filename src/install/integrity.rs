@@ -29,12 +29,8 @@ pub enum IntegrityError {
 impl Integrity {
     /// Takes the sha512 out of a list of hashes; weaker ones beside it are ignored.
     pub fn parse(text: &str) -> Result<Self, IntegrityError> {
-        let mut hashes = text
-            .split_ascii_whitespace()
-            .filter_map(|hash| hash.strip_prefix("sha512-"));
-        let hash = hashes
-            .next()
-            .ok_or_else(|| IntegrityError::NoSha512(text.to_owned()))?;
+        let mut hashes = text.split_ascii_whitespace().filter_map(|hash| hash.strip_prefix("sha512-"));
+        let hash = hashes.next().ok_or_else(|| IntegrityError::NoSha512(text.to_owned()))?;
         if hashes.next().is_some() {
             return Err(IntegrityError::Several(text.to_owned()));
         }
@@ -47,10 +43,7 @@ impl Integrity {
 
     /// Enough of the hash for a person to tell two apart.
     pub fn prefix(&self) -> String {
-        self.to_string()
-            .chars()
-            .take("sha512-".len() + 16)
-            .collect()
+        self.to_string().chars().take("sha512-".len() + 16).collect()
     }
 }
 
@@ -92,7 +85,8 @@ impl fmt::Debug for Hasher {
 mod tests {
     use super::*;
 
-    const EMPTY: &str = "sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg==";
+    const EMPTY: &str =
+        "sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg==";
 
     #[test]
     fn hashes_what_it_was_given() {
@@ -123,10 +117,7 @@ mod tests {
             ("SHA512-xxxx", "no sha512"),
             (several.as_str(), "several"),
             ("sha512-", "not a sha512 hash"),
-            (
-                "sha512-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
-                "not a sha512 hash",
-            ),
+            ("sha512-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", "not a sha512 hash"),
             ("sha512-!!!!", "not a sha512 hash"),
         ] {
             let error = Integrity::parse(text).unwrap_err().to_string();

@@ -4,8 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Seek as _, Write as _};
 use std::os::unix::fs::{
-    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown, lchown,
-    symlink,
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown, lchown, symlink,
 };
 use std::path::{Path, PathBuf};
 
@@ -88,12 +87,7 @@ impl Stage {
     pub fn file(&mut self, path: &str) -> Result<StagedFile, LayoutError> {
         let (from, to) = self.place(path)?;
         let file = create(&from)?;
-        self.staged.push(Placement {
-            from: from.clone(),
-            to,
-            backup: None,
-            placed: false,
-        });
+        self.staged.push(Placement { from: from.clone(), to, backup: None, placed: false });
         Ok(StagedFile { file, path: from })
     }
 
@@ -116,12 +110,7 @@ impl Stage {
     pub fn link(&mut self, path: &str, target: &str) -> Result<(), LayoutError> {
         let (from, to) = self.place(path)?;
         symlink(target, &from).map_err(fail("create", &from))?;
-        self.staged.push(Placement {
-            from: from.clone(),
-            to,
-            backup: None,
-            placed: false,
-        });
+        self.staged.push(Placement { from: from.clone(), to, backup: None, placed: false });
         if runs_as_root() {
             lchown(&from, Some(0), Some(0)).map_err(fail("give to root", &from))?;
         }
@@ -153,15 +142,10 @@ impl Stage {
             placement.keep_old()?;
         }
         for placement in &mut self.staged {
-            fs::rename(&placement.from, &placement.to)
-                .map_err(fail("put in place", &placement.to))?;
+            fs::rename(&placement.from, &placement.to).map_err(fail("put in place", &placement.to))?;
             placement.placed = true;
         }
-        for path in self
-            .staged
-            .drain(..)
-            .filter_map(|placement| placement.backup)
-        {
+        for path in self.staged.drain(..).filter_map(|placement| placement.backup) {
             // All is in place; a second name that stays behind harms nobody.
             let _ = fs::remove_file(path);
         }
@@ -245,9 +229,7 @@ impl Placement {
 impl StagedFile {
     /// Appends.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), LayoutError> {
-        self.file
-            .write_all(bytes)
-            .map_err(fail("write", &self.path))
+        self.file.write_all(bytes).map_err(fail("write", &self.path))
     }
 
     /// From the start again, to be read.
@@ -282,11 +264,7 @@ fn check_folder(path: &Path) -> Result<(), LayoutError> {
     }
     let (uid, mode) = (found.uid(), found.mode() & 0o7777);
     if runs_as_root() && (uid != 0 || mode & 0o002 != 0) {
-        return Err(LayoutError::Unsafe {
-            path: path.to_owned(),
-            uid,
-            mode,
-        });
+        return Err(LayoutError::Unsafe { path: path.to_owned(), uid, mode });
     }
     Ok(())
 }
@@ -304,11 +282,7 @@ fn runs_as_root() -> bool {
 
 fn fail(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LayoutError {
     let path = path.to_owned();
-    move |source| LayoutError::Io {
-        action,
-        path,
-        source,
-    }
+    move |source| LayoutError::Io { action, path, source }
 }
 
 fn hint(error: &io::Error) -> &'static str {
@@ -335,14 +309,7 @@ mod tests {
                 if entry.file_type().unwrap().is_dir() {
                     folders.push(entry.path());
                 }
-                names.push(
-                    entry
-                        .path()
-                        .strip_prefix(root)
-                        .unwrap()
-                        .display()
-                        .to_string(),
-                );
+                names.push(entry.path().strip_prefix(root).unwrap().display().to_string());
             }
         }
         names.sort();
@@ -356,11 +323,7 @@ mod tests {
             let mut stage = Stage::new(root.path());
             stage.own_folder("etc/ours").unwrap();
             stage.whole("etc/ours/file", b"new", 0o640).unwrap();
-            stage
-                .scratch("etc/ours/file")
-                .unwrap()
-                .write(b"scratch")
-                .unwrap();
+            stage.scratch("etc/ours/file").unwrap().write(b"scratch").unwrap();
             stage.link("bin/link", "../etc/ours/file").unwrap();
             stage
         };
@@ -392,14 +355,8 @@ mod tests {
         fs::create_dir(path("bin/fourth")).unwrap();
         assert!(stage.commit().is_err());
         assert_eq!(fs::read(path("bin/first")).unwrap(), b"old");
-        assert_eq!(
-            fs::read_link(path("bin/second")).unwrap(),
-            Path::new("somewhere")
-        );
-        assert_eq!(
-            listing(root.path()),
-            ["bin", "bin/first", "bin/fourth", "bin/second"]
-        );
+        assert_eq!(fs::read_link(path("bin/second")).unwrap(), Path::new("somewhere"));
+        assert_eq!(listing(root.path()), ["bin", "bin/first", "bin/fourth", "bin/second"]);
     }
 
     #[test]
@@ -436,9 +393,7 @@ mod tests {
             fs::create_dir(&path).unwrap();
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
             lchown(&path, Some(uid), Some(uid)).unwrap();
-            let error = Stage::new(root.path())
-                .file(&format!("{name}/x"))
-                .unwrap_err();
+            let error = Stage::new(root.path()).file(&format!("{name}/x")).unwrap_err();
             assert!(matches!(error, LayoutError::Unsafe { .. }), "{error}");
         }
     }

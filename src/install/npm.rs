@@ -71,9 +71,7 @@ pub enum NpmError {
         known: String,
     },
     /// A dist-tag that names no version.
-    #[error(
-        "the registry's dist-tag `{tag}` of {package} points at `{found}`, which is not a version"
-    )]
+    #[error("the registry's dist-tag `{tag}` of {package} points at `{found}`, which is not a version")]
     BadTag {
         /// The package.
         package: String,
@@ -93,9 +91,7 @@ pub enum NpmError {
         version: Version,
     },
     /// Nothing to check a download against.
-    #[error(
-        "the registry gives no integrity hash for {package} {version}; nothing unverified is installed"
-    )]
+    #[error("the registry gives no integrity hash for {package} {version}; nothing unverified is installed")]
     NoIntegrity {
         /// The package.
         package: String,
@@ -165,9 +161,7 @@ impl Wanted {
         // npm refuses dist-tags that read as a version range, so such a text is a slip.
         let tag = text.starts_with(|first: char| first.is_ascii_alphabetic())
             && text.len() <= 64
-            && text
-                .chars()
-                .all(|each| each.is_ascii_alphanumeric() || "-_".contains(each))
+            && text.chars().all(|each| each.is_ascii_alphanumeric() || "-_".contains(each))
             && !text.starts_with(['v', 'V', 'x', 'X']);
         tag.then(|| Self::Tag(text.to_owned()))
     }
@@ -190,10 +184,7 @@ pub fn pick(packument: &[u8], package: &str, wanted: &Wanted) -> Result<Release,
         Err(source) => return Err(NpmError::NotAPackument { package, source }),
     };
     if packument.name != package {
-        return Err(NpmError::OtherPackage {
-            package,
-            found: packument.name,
-        });
+        return Err(NpmError::OtherPackage { package, found: packument.name });
     }
     let version = match wanted {
         Wanted::Exact(version) => version.clone(),
@@ -208,48 +199,23 @@ pub fn pick(packument: &[u8], package: &str, wanted: &Wanted) -> Result<Release,
     let integrity = match Integrity::parse(integrity) {
         Ok(integrity) => integrity,
         Err(source) => {
-            return Err(NpmError::Integrity {
-                package,
-                version,
-                source,
-            });
+            return Err(NpmError::Integrity { package, version, source });
         }
     };
     let tarball = match Url::parse(&dist.tarball) {
         Ok(tarball) => tarball,
         Err(source) => {
-            return Err(NpmError::Tarball {
-                package,
-                version,
-                source,
-            });
+            return Err(NpmError::Tarball { package, version, source });
         }
     };
-    Ok(Release {
-        package,
-        version,
-        tarball,
-        integrity,
-    })
+    Ok(Release { package, version, tarball, integrity })
 }
 
-fn resolve_tag(
-    tags: &BTreeMap<String, String>,
-    package: &str,
-    tag: &str,
-) -> Result<Version, NpmError> {
+fn resolve_tag(tags: &BTreeMap<String, String>, package: &str, tag: &str) -> Result<Version, NpmError> {
     let Some(found) = tags.get(tag) else {
         let known: Vec<String> = tags.keys().map(|known| format!("`{known}`")).collect();
-        let known = if known.is_empty() {
-            "none".to_owned()
-        } else {
-            known.join(", ")
-        };
-        return Err(NpmError::NoTag {
-            package: package.to_owned(),
-            tag: tag.to_owned(),
-            known,
-        });
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        return Err(NpmError::NoTag { package: package.to_owned(), tag: tag.to_owned(), known });
     };
     Version::parse(found).map_err(|_| NpmError::BadTag {
         package: package.to_owned(),
@@ -319,53 +285,32 @@ mod tests {
             ("", "not what an npm registry sends"),
             ("<html>login</html>", "not what an npm registry sends"),
             ("{}", "not what an npm registry sends"),
-            (
-                r#"{"name":"left-pad","versions":{}}"#,
-                "answered about `left-pad`",
-            ),
-            (
-                r#"{"name":"@anthropic-ai/claude-code-linux-x64","versions":{}}"#,
-                "it has none",
-            ),
+            (r#"{"name":"left-pad","versions":{}}"#, "answered about `left-pad`"),
+            (r#"{"name":"@anthropic-ai/claude-code-linux-x64","versions":{}}"#, "it has none"),
         ] {
-            let error = pick(body.as_bytes(), PACKAGE, &latest)
-                .unwrap_err()
-                .to_string();
+            let error = pick(body.as_bytes(), PACKAGE, &latest).unwrap_err().to_string();
             assert!(error.contains(part), "{body}: {error}");
         }
     }
 
     #[test]
     fn wanted_is_a_tag_or_a_full_version() {
-        for (text, tag) in [
-            ("latest", true),
-            ("stable", true),
-            ("beta-2_x", true),
-            ("2.1.330", false),
-        ] {
+        for (text, tag) in [("latest", true), ("stable", true), ("beta-2_x", true), ("2.1.330", false)] {
             let wanted = Wanted::parse(text).unwrap();
             assert_eq!(matches!(wanted, Wanted::Tag(_)), tag, "{text}");
             assert_eq!(wanted.to_string(), text);
         }
-        for text in [
-            "", "2", "2.1", "^2.1.0", ">=2", "v2.1.330", "x", "*", "la test", "../x", "1.2.3.4",
-            "ü",
-        ] {
+        for text in ["", "2", "2.1", "^2.1.0", ">=2", "v2.1.330", "x", "*", "la test", "../x", "1.2.3.4", "ü"]
+        {
             assert_eq!(Wanted::parse(text), None, "{text}");
         }
     }
 
     #[test]
     fn the_scope_is_one_segment() {
-        let platform = Platform {
-            machine: Machine::X64,
-            libc: Libc::Glibc,
-        };
+        let platform = Platform { machine: Machine::X64, libc: Libc::Glibc };
         let registry = Url::parse("https://r.example/npm/").unwrap();
         let url = packument_url(&registry, &package_for(platform)).unwrap();
-        assert_eq!(
-            url.to_string(),
-            "https://r.example/npm/@anthropic-ai%2fclaude-code-linux-x64"
-        );
+        assert_eq!(url.to_string(), "https://r.example/npm/@anthropic-ai%2fclaude-code-linux-x64");
     }
 }

@@ -100,11 +100,7 @@ pub fn parse(
         Some(Err(_)) => Err(OptionError::NotText(name)),
     };
     let or_default = |text: String, default: &str| {
-        if text.is_empty() {
-            default.to_owned()
-        } else {
-            text
-        }
+        if text.is_empty() { default.to_owned() } else { text }
     };
     let version = or_default(text("VERSION")?, DEFAULT_VERSION);
     let registry = or_default(text("NPMREGISTRY")?, DEFAULT_REGISTRY);
@@ -142,10 +138,7 @@ mod tests {
 
     #[test]
     fn defaults() {
-        for variables in [
-            &[][..],
-            &[("VERSION", ""), ("NPMREGISTRY", " "), ("ALLOW", "")],
-        ] {
+        for variables in [&[][..], &[("VERSION", ""), ("NPMREGISTRY", " "), ("ALLOW", "")]] {
             let options = parsed(&[], variables).unwrap();
             assert_eq!(options.version, Wanted::Tag("latest".to_owned()));
             assert_eq!(options.registry.to_string(), DEFAULT_REGISTRY);
@@ -158,11 +151,7 @@ mod tests {
     fn what_is_set_counts() {
         let options = parsed(
             &["--root", "/r", "--source=/s"],
-            &[
-                ("VERSION", "2.1.330"),
-                ("NPMREGISTRY", "https://r.example/npm"),
-                ("ALLOW", "api.example.com"),
-            ],
+            &[("VERSION", "2.1.330"), ("NPMREGISTRY", "https://r.example/npm"), ("ALLOW", "api.example.com")],
         )
         .unwrap();
         assert_eq!(options.version.to_string(), "2.1.330");
@@ -184,11 +173,7 @@ mod tests {
                 &[("NPMREGISTRY", "http://r.example/")],
                 "the option `npmRegistry` cannot be used: `http://r.example/` is plain http",
             ),
-            (
-                &[],
-                &[("ALLOW", "https://x.example/")],
-                "the option `allow` cannot be used: allow entry",
-            ),
+            (&[], &[("ALLOW", "https://x.example/")], "the option `allow` cannot be used: allow entry"),
         ] {
             let error = parsed(args, variables).unwrap_err();
             assert!(error.contains(part), "{error}");

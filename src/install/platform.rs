@@ -99,11 +99,7 @@ impl Machine {
         }
         let found = u16::from_le_bytes([head[18], head[19]]);
         let wanted = self.elf();
-        if found == wanted {
-            Ok(())
-        } else {
-            Err(ElfError::Machine { found, wanted })
-        }
+        if found == wanted { Ok(()) } else { Err(ElfError::Machine { found, wanted }) }
     }
 }
 
@@ -114,11 +110,7 @@ impl Libc {
     pub fn detect(exists: impl Fn(&str) -> bool) -> Self {
         let musl = MUSL_LOADERS.into_iter().any(&exists);
         let glibc = GLIBC_LOADERS.into_iter().any(&exists) && !exists(GCOMPAT);
-        if musl && !glibc {
-            Self::Musl
-        } else {
-            Self::Glibc
-        }
+        if musl && !glibc { Self::Musl } else { Self::Glibc }
     }
 }
 
@@ -182,25 +174,11 @@ mod tests {
             (&["lib64/ld-linux-x86-64.so.2"], Libc::Glibc),
             (&["lib/ld-linux-aarch64.so.1"], Libc::Glibc),
             (&["lib/ld-musl-x86_64.so.1"], Libc::Musl),
-            (
-                &["lib/ld-musl-aarch64.so.1", "lib/ld-linux-aarch64.so.1"],
-                Libc::Glibc,
-            ),
-            (
-                &[
-                    "lib/ld-musl-x86_64.so.1",
-                    "lib64/ld-linux-x86-64.so.2",
-                    GCOMPAT,
-                ],
-                Libc::Musl,
-            ),
+            (&["lib/ld-musl-aarch64.so.1", "lib/ld-linux-aarch64.so.1"], Libc::Glibc),
+            (&["lib/ld-musl-x86_64.so.1", "lib64/ld-linux-x86-64.so.2", GCOMPAT], Libc::Musl),
         ];
         for (files, want) in cases {
-            assert_eq!(
-                Libc::detect(|path| files.contains(&path)),
-                want,
-                "{files:?}"
-            );
+            assert_eq!(Libc::detect(|path| files.contains(&path)), want, "{files:?}");
         }
     }
 
@@ -211,10 +189,7 @@ mod tests {
         assert_eq!(Machine::Arm64.check_elf(&head(2, 3, 183)), Ok(()));
         assert_eq!(
             Machine::X64.check_elf(&head(2, 3, 183)),
-            Err(ElfError::Machine {
-                found: 183,
-                wanted: 62
-            })
+            Err(ElfError::Machine { found: 183, wanted: 62 })
         );
         for other in [
             head(1, 3, 62),

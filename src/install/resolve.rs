@@ -38,22 +38,14 @@ impl Resolver for SystemFiles {
         _timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let host = uri.host().ok_or(ureq::Error::HostNotFound)?;
-        let default = if uri.scheme_str() == Some("http") {
-            80
-        } else {
-            443
-        };
+        let default = if uri.scheme_str() == Some("http") { 80 } else { 443 };
         let port = uri.port_u16().unwrap_or(default);
         let found = addresses(host).map_err(ureq::Error::Io)?;
         let mut result = self.empty();
         for address in found.into_iter().take(MAX_ADDRESSES) {
             result.push(SocketAddr::new(address, port));
         }
-        if result.is_empty() {
-            Err(ureq::Error::HostNotFound)
-        } else {
-            Ok(result)
-        }
+        if result.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(result) }
     }
 }
 
@@ -89,11 +81,7 @@ fn addresses(host: &str) -> io::Result<Vec<IpAddr>> {
 fn in_hosts_file(text: &str, host: &str) -> Vec<IpAddr> {
     let mut found = Vec::new();
     for line in text.lines() {
-        let mut words = line
-            .split('#')
-            .next()
-            .unwrap_or_default()
-            .split_ascii_whitespace();
+        let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
         let Some(Ok(address)) = words.next().map(str::parse) else {
             continue;
         };
@@ -114,17 +102,9 @@ struct ResolvConf {
 
 impl ResolvConf {
     fn parse(text: &str) -> Self {
-        let mut conf = Self {
-            servers: Vec::new(),
-            search: Vec::new(),
-            ndots: 1,
-        };
+        let mut conf = Self { servers: Vec::new(), search: Vec::new(), ndots: 1 };
         for line in text.lines() {
-            let mut words = line
-                .split(['#', ';'])
-                .next()
-                .unwrap_or_default()
-                .split_ascii_whitespace();
+            let mut words = line.split(['#', ';']).next().unwrap_or_default().split_ascii_whitespace();
             match words.next() {
                 Some("nameserver") => {
                     // A scope, as in fe80::1%eth0, has no place in a build container.
@@ -135,8 +115,7 @@ impl ResolvConf {
                 // The last of these lines holds, as with the C library.
                 Some("search" | "domain") => conf.search = words.map(str::to_owned).collect(),
                 Some("options") => {
-                    let mut ndots =
-                        words.filter_map(|word| word.strip_prefix("ndots:")?.parse().ok());
+                    let mut ndots = words.filter_map(|word| word.strip_prefix("ndots:")?.parse().ok());
                     conf.ndots = ndots.next_back().unwrap_or(conf.ndots);
                 }
                 _ => {}
@@ -144,8 +123,7 @@ impl ResolvConf {
         }
         conf.servers.truncate(MAX_SERVERS);
         if conf.servers.is_empty() {
-            conf.servers
-                .push(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 53));
+            conf.servers.push(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 53));
         }
         conf
     }
@@ -156,10 +134,7 @@ impl ResolvConf {
         if host.ends_with('.') {
             return vec![bare];
         }
-        let searched = self
-            .search
-            .iter()
-            .map(|domain| format!("{bare}.{}", domain.trim_end_matches('.')));
+        let searched = self.search.iter().map(|domain| format!("{bare}.{}", domain.trim_end_matches('.')));
         let dots = bare.matches('.').count();
         if dots >= self.ndots {
             std::iter::once(bare.clone()).chain(searched).collect()
@@ -181,10 +156,7 @@ fn ask_all(servers: &[SocketAddr], name: &str) -> io::Result<Vec<IpAddr>> {
         match answers {
             Ok(found) => return Ok(found),
             Err(error) => {
-                let text = format!(
-                    "the name server {} gave no answer for {name}: {error}",
-                    server.ip()
-                );
+                let text = format!("the name server {} gave no answer for {name}: {error}", server.ip());
                 failure = io::Error::new(error.kind(), text);
             }
         }
@@ -232,12 +204,7 @@ fn query(id: u16, name: &str, kind: TYPE) -> io::Result<Vec<u8>> {
     let name = Name::new(name).map_err(io::Error::other)?;
     let mut packet = Packet::new_query(id);
     packet.set_flags(PacketFlag::RECURSION_DESIRED);
-    packet.questions.push(Question::new(
-        name,
-        QTYPE::TYPE(kind),
-        QCLASS::CLASS(CLASS::IN),
-        false,
-    ));
+    packet.questions.push(Question::new(name, QTYPE::TYPE(kind), QCLASS::CLASS(CLASS::IN), false));
     packet.build_bytes_vec().map_err(io::Error::other)
 }
 
@@ -253,10 +220,7 @@ fn read_reply(bytes: &[u8], id: u16, name: &str) -> io::Result<Reply> {
     let asked = Name::new(name).map_err(io::Error::other)?;
     let ours = packet.id() == id
         && packet.has_flags(PacketFlag::RESPONSE)
-        && packet
-            .questions
-            .first()
-            .is_some_and(|question| question.qname == asked);
+        && packet.questions.first().is_some_and(|question| question.qname == asked);
     if !ours {
         return Err(io::Error::other("the reply belongs to another question"));
     }
@@ -290,13 +254,7 @@ mod tests {
     fn hosts_file() {
         let text = "127.0.0.1 localhost\n# 10.0.0.9 r.example\n10.0.0.1\tother R.EXAMPLE # note\n::2 r.example\nbad r.example\n";
         let found = in_hosts_file(text, "r.example");
-        assert_eq!(
-            found,
-            [
-                "10.0.0.1".parse::<IpAddr>().unwrap(),
-                "::2".parse().unwrap()
-            ]
-        );
+        assert_eq!(found, ["10.0.0.1".parse::<IpAddr>().unwrap(), "::2".parse().unwrap()]);
         assert!(in_hosts_file(text, "example").is_empty());
     }
 
@@ -305,10 +263,7 @@ mod tests {
         let conf = ResolvConf::parse(
             "domain old\n; comment\nnameserver 10.0.0.2 # two\nnameserver fe80::1%eth0\nnameserver ::1\nsearch a.example b.example.\noptions rotate ndots:2\n",
         );
-        assert_eq!(
-            conf.servers,
-            ["10.0.0.2:53".parse().unwrap(), "[::1]:53".parse().unwrap()]
-        );
+        assert_eq!(conf.servers, ["10.0.0.2:53".parse().unwrap(), "[::1]:53".parse().unwrap()]);
         for (host, want) in [
             ("r", vec!["r.a.example", "r.b.example", "r"]),
             ("r.x", vec!["r.x.a.example", "r.x.b.example", "r.x"]),
@@ -333,9 +288,7 @@ mod tests {
             QCLASS::CLASS(CLASS::IN),
             false,
         ));
-        packet
-            .answers
-            .extend(address.map(|a| ResourceRecord::new(name, CLASS::IN, 1, RData::A(a.into()))));
+        packet.answers.extend(address.map(|a| ResourceRecord::new(name, CLASS::IN, 1, RData::A(a.into()))));
         packet.build_bytes_vec().unwrap()
     }
 
@@ -344,15 +297,9 @@ mod tests {
         let address = Ipv4Addr::new(10, 1, 2, 3);
         let none = PacketFlag::empty();
         let good = reply(7, none, RCODE::NoError, Some(address));
-        assert_eq!(
-            read_reply(&good, 7, "R.example").unwrap(),
-            Reply::Addresses(vec![address.into()])
-        );
+        assert_eq!(read_reply(&good, 7, "R.example").unwrap(), Reply::Addresses(vec![address.into()]));
         let gone = reply(7, none, RCODE::NameError, None);
-        assert_eq!(
-            read_reply(&gone, 7, "r.example").unwrap(),
-            Reply::Addresses(vec![])
-        );
+        assert_eq!(read_reply(&gone, 7, "r.example").unwrap(), Reply::Addresses(vec![]));
         let cut = reply(7, PacketFlag::TRUNCATION, RCODE::NoError, None);
         assert_eq!(read_reply(&cut, 7, "r.example").unwrap(), Reply::Truncated);
         for (bytes, id, name) in [
@@ -360,30 +307,17 @@ mod tests {
             (&good[..], 7, "other.example"),
             (&good[..20], 7, "r.example"),
             (b"".as_slice(), 7, "r.example"),
-            (
-                &reply(7, none, RCODE::ServerFailure, None)[..],
-                7,
-                "r.example",
-            ),
+            (&reply(7, none, RCODE::ServerFailure, None)[..], 7, "r.example"),
             (&query(7, "r.example", TYPE::A).unwrap()[..], 7, "r.example"),
         ] {
-            assert!(
-                read_reply(bytes, id, name).is_err(),
-                "{bytes:?} {id} {name}"
-            );
+            assert!(read_reply(bytes, id, name).is_err(), "{bytes:?} {id} {name}");
         }
     }
 
     #[test]
     fn literals_and_this_machine_ask_nobody() {
-        assert_eq!(
-            addresses("[::1]").unwrap(),
-            [IpAddr::from(Ipv6Addr::LOCALHOST)]
-        );
-        assert_eq!(
-            addresses("127.0.0.9").unwrap(),
-            ["127.0.0.9".parse::<IpAddr>().unwrap()]
-        );
+        assert_eq!(addresses("[::1]").unwrap(), [IpAddr::from(Ipv6Addr::LOCALHOST)]);
+        assert_eq!(addresses("127.0.0.9").unwrap(), ["127.0.0.9".parse::<IpAddr>().unwrap()]);
         assert_eq!(addresses("localhost").unwrap().len(), 2);
     }
 }

@@ -84,10 +84,7 @@ fn copy<E: From<UnpackError>>(
 fn names_program(path: &[u8]) -> bool {
     let normal = |path: &[u8]| -> Vec<Vec<u8>> {
         let parts = path.split(|byte| *byte == b'/');
-        parts
-            .filter(|part| !part.is_empty() && *part != b".")
-            .map(<[u8]>::to_vec)
-            .collect()
+        parts.filter(|part| !part.is_empty() && *part != b".").map(<[u8]>::to_vec).collect()
     };
     normal(path) == normal(PROGRAM)
 }
@@ -150,42 +147,15 @@ mod tests {
             (whole[..whole.len() / 2].to_vec(), "does not unpack"),
             (Vec::new(), "does not unpack"),
             (tgz(&[]), "no file"),
-            (
-                tgz(&[("claude", file, b"x"), ("package/claude2", file, b"x")]),
-                "no file",
-            ),
+            (tgz(&[("claude", file, b"x"), ("package/claude2", file, b"x")]), "no file"),
             (tgz(&[("../package/claude", file, b"x")]), "no file"),
-            (
-                tgz(&[("package/claude", link, b"")]),
-                "other than a regular file",
-            ),
-            (
-                tgz(&[("package/claude", EntryType::Link, b"")]),
-                "other than a regular file",
-            ),
-            (
-                tgz(&[("package/claude", EntryType::Directory, b"")]),
-                "other than a regular file",
-            ),
-            (
-                tgz(&[("package/claude", EntryType::Char, b"")]),
-                "other than a regular file",
-            ),
+            (tgz(&[("package/claude", link, b"")]), "other than a regular file"),
+            (tgz(&[("package/claude", EntryType::Link, b"")]), "other than a regular file"),
+            (tgz(&[("package/claude", EntryType::Directory, b"")]), "other than a regular file"),
+            (tgz(&[("package/claude", EntryType::Char, b"")]), "other than a regular file"),
             (tgz(&[("package/claude", file, b"")]), "no plausible size"),
-            (
-                tgz(&[
-                    ("package/claude", file, b"x"),
-                    ("package/./claude", file, b"y"),
-                ]),
-                "twice",
-            ),
-            (
-                tgz(&[
-                    ("package/claude", file, b"x"),
-                    ("package/claude", link, b""),
-                ]),
-                "twice",
-            ),
+            (tgz(&[("package/claude", file, b"x"), ("package/./claude", file, b"y")]), "twice"),
+            (tgz(&[("package/claude", file, b"x"), ("package/claude", link, b"")]), "twice"),
         ];
         for (archive, part) in cases {
             let error = unpacked(&archive).unwrap_err().to_string();

@@ -82,10 +82,7 @@ impl Url {
 
     fn origin(&self) -> String {
         let scheme = self.0.scheme_str().unwrap_or("https");
-        let authority = self
-            .0
-            .authority()
-            .map_or("", |authority| authority.as_str());
+        let authority = self.0.authority().map_or("", |authority| authority.as_str());
         format!("{scheme}://{authority}")
     }
 }
@@ -100,9 +97,7 @@ impl fmt::Display for Url {
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     bare.eq_ignore_ascii_case("localhost")
-        || bare
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+        || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -138,10 +133,7 @@ mod tests {
             ("http://127.0.0.1.example.com/", "plain http"),
             ("http://localhost.example.com/", "plain http"),
             ("http://10.0.0.1/", "plain http"),
-            (
-                "https://me:secret@registry.example.com/",
-                "user or password",
-            ),
+            ("https://me:secret@registry.example.com/", "user or password"),
         ];
         for (text, part) in cases {
             let error = Url::parse(text).unwrap_err().to_string();
@@ -158,10 +150,7 @@ mod tests {
             ("https://r.example:1/npm", "/x", "https://r.example:1/npm/x"),
             ("https://r.example/npm///", "x", "https://r.example/npm/x"),
         ] {
-            assert_eq!(
-                Url::parse(base).unwrap().join(path).unwrap().to_string(),
-                want
-            );
+            assert_eq!(Url::parse(base).unwrap().join(path).unwrap().to_string(), want);
         }
     }
 

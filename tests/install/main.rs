@@ -1,6 +1,8 @@
 //! `sandbox-install` against a registry on loopback: what it puts in place, and that it leaves nothing
 //! behind when anything is wrong.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod package;
 mod registry;
 
@@ -46,19 +48,14 @@ impl Setup {
     fn describe(&self, integrity: Option<&str>) {
         let tarball = self.registry.url() + "/claude.tgz";
         let answer = packument(package::name(), &tarball, integrity).to_string();
-        self.registry
-            .put(&package::path(package::name()), Answer::ok(answer));
+        self.registry.put(&package::path(package::name()), Answer::ok(answer));
     }
 
     /// The installer in an environment of nothing but options, under a umask that lets nobody in.
     fn command(&self, options: &[(&str, &str)]) -> Command {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "umask 0777; exec \"$@\"", "sh", INSTALLER]);
-        command
-            .arg("--root")
-            .arg(self.root.path())
-            .arg("--source")
-            .arg(self.source.path());
+        command.arg("--root").arg(self.root.path()).arg("--source").arg(self.source.path());
         command.env_clear().env("NPMREGISTRY", self.registry.url());
         // Loopback is reached directly, proxy or not.
         command.env("HTTPS_PROXY", "http://127.0.0.1:1");
@@ -86,10 +83,7 @@ fn expect_failure(output: &Output, code: i32, part: &str) {
     let stderr = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(code), "{stderr}");
     let last = stderr.lines().last().unwrap_or_default();
-    assert!(
-        last.starts_with("sandbox-install: ") && last.contains(part),
-        "{stderr}"
-    );
+    assert!(last.starts_with("sandbox-install: ") && last.contains(part), "{stderr}");
 }
 
 /// Every path below `root` with its permission bits, or what it links to.
@@ -108,10 +102,7 @@ fn tree(root: &Path) -> BTreeMap<String, String> {
             if metadata.is_dir() {
                 folders.push(path.clone());
             }
-            assert!(
-                !is_root() || metadata.uid() == 0 && metadata.gid() == 0,
-                "{path:?}"
-            );
+            assert!(!is_root() || metadata.uid() == 0 && metadata.gid() == 0, "{}", path.display());
             found.insert(path.strip_prefix(root).unwrap().display().to_string(), what);
         }
     }
@@ -136,14 +127,8 @@ fn installs_everything_with_exact_modes() {
         ("usr", "755"),
         ("usr/local", "755"),
         ("usr/local/bin", "755"),
-        (
-            "usr/local/bin/agent-sandbox",
-            "../libexec/agent-sandbox/agent-sandbox",
-        ),
-        (
-            "usr/local/bin/claude",
-            "../libexec/agent-sandbox/agent-sandbox",
-        ),
+        ("usr/local/bin/agent-sandbox", "../libexec/agent-sandbox/agent-sandbox"),
+        ("usr/local/bin/claude", "../libexec/agent-sandbox/agent-sandbox"),
         ("usr/local/lib", "755"),
         ("usr/local/lib/agent-sandbox", "755"),
         ("usr/local/lib/agent-sandbox/claude", "755"),
@@ -156,18 +141,14 @@ fn installs_everything_with_exact_modes() {
     assert_eq!(tree(setup.root.path()), BTreeMap::from(want));
 
     let read = |path: &str| fs::read(setup.path(path)).unwrap();
-    assert_eq!(
-        read("usr/local/lib/agent-sandbox/claude"),
-        elf(MACHINES.0, 5000)
-    );
+    assert_eq!(read("usr/local/lib/agent-sandbox/claude"), elf(MACHINES.0, 5000));
     assert!(read("usr/local/bin/claude").ends_with(b"agent-sandbox"));
     assert!(read("usr/local/libexec/agent-sandbox/sandboxd").ends_with(b"sandboxd"));
     let policy = String::from_utf8(read("etc/agent-sandbox/policy.json")).unwrap();
     let allow = "api.example.com db.example.com:5432";
     let want = agent_sandbox::policy::Policy::from_options(allow).unwrap();
     assert_eq!(agent_sandbox::policy::Policy::from_json(&policy), Ok(want));
-    let record: serde_json::Value =
-        serde_json::from_slice(&read("etc/agent-sandbox/install.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&read("etc/agent-sandbox/install.json")).unwrap();
     assert_eq!(record["claude_version"], VERSION);
     assert_eq!(record["package"], package::name());
     assert!(record["integrity"].as_str().unwrap().starts_with("sha512-"));
@@ -199,12 +180,8 @@ fn a_musl_image_gets_the_musl_package() {
     let name = format!("{}-musl", package::name());
     let tarball = setup.registry.url() + "/musl.tgz";
     let answer = packument(&name, &tarball, Some(&integrity(&archive))).to_string();
-    setup
-        .registry
-        .put(&package::path(&name), Answer::ok(answer));
-    setup
-        .registry
-        .put("/musl.tgz", Answer::redirect("/moved.tgz"));
+    setup.registry.put(&package::path(&name), Answer::ok(answer));
+    setup.registry.put("/musl.tgz", Answer::redirect("/moved.tgz"));
     setup.registry.put("/moved.tgz", Answer::ok(archive));
     let output = setup.run(&[]);
     assert!(output.status.success(), "{output:?}");
@@ -226,33 +203,17 @@ fn options_that_do_not_read() {
 fn a_registry_that_is_none() {
     let setup = Setup::new();
     let path = package::path(package::name());
-    setup
-        .registry
-        .put(&path, Answer::ok("<html>please log in</html>"));
+    setup.registry.put(&path, Answer::ok("<html>please log in</html>"));
     setup.refused(&[], 3, "not what an npm registry sends");
-    setup.registry.put(
-        &path,
-        Answer {
-            status: 503,
-            ..Answer::ok("")
-        },
-    );
+    setup.registry.put(&path, Answer { status: 503, ..Answer::ok("") });
     setup.refused(&[], 3, "answered 503");
     setup.registry.put(&path, Answer::redirect(&path));
     setup.refused(&[], 3, "redirects more than");
-    setup
-        .registry
-        .put(&path, Answer::redirect("http://192.0.2.1/"));
+    setup.registry.put(&path, Answer::redirect("http://192.0.2.1/"));
     setup.refused(&[], 3, "plain http");
-    setup
-        .registry
-        .put(&path, Answer::ok(vec![b' '; (32 << 20) + 1]));
+    setup.registry.put(&path, Answer::ok(vec![b' '; (32 << 20) + 1]));
     setup.refused(&[], 3, "sends more than 33554432 bytes");
-    setup.refused(
-        &[("NPMREGISTRY", "http://127.0.0.1:1/")],
-        3,
-        "Connection refused",
-    );
+    setup.refused(&[("NPMREGISTRY", "http://127.0.0.1:1/")], 3, "Connection refused");
 }
 
 #[test]
@@ -268,10 +229,7 @@ fn a_download_that_is_not_what_was_promised() {
 
     let archive = tgz(EntryType::Regular, &elf(MACHINES.0, 200_000));
     setup.publish(&archive);
-    let cut = Answer {
-        sent: archive.len() - 10_000,
-        ..Answer::ok(archive)
-    };
+    let cut = Answer { sent: archive.len() - 10_000, ..Answer::ok(archive) };
     setup.registry.put("/claude.tgz", cut);
     setup.refused(&[], 3, "broke off after");
 }
@@ -328,20 +286,8 @@ fn run_on_small_disk(setup: &Setup, size: &str) -> Option<Output> {
     let script = "mount -t tmpfs -o size=$1,mode=755 tmpfs \"$2\" || exit 99
         \"$3\" --root \"$2\" --source \"$4\"; code=$?; find \"$2\" -mindepth 1; exit $code";
     let mut command = Command::new("unshare");
-    command.args([
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        script,
-        "sh",
-        size,
-    ]);
-    command
-        .arg(setup.root.path())
-        .arg(INSTALLER)
-        .arg(setup.source.path());
+    command.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh", size]);
+    command.arg(setup.root.path()).arg(INSTALLER).arg(setup.source.path());
     command.env("NPMREGISTRY", setup.registry.url());
     let output = command.output().ok().filter(|_| is_root())?;
     (output.status.code() != Some(99)).then_some(output)

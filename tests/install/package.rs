@@ -15,11 +15,7 @@ use tar::{Builder, EntryType, Header};
 pub(crate) const VERSION: &str = "2.1.330";
 
 /// `e_machine` of the running machine, and of the other one.
-pub(crate) const MACHINES: (u16, u16) = if cfg!(target_arch = "aarch64") {
-    (183, 62)
-} else {
-    (62, 183)
-};
+pub(crate) const MACHINES: (u16, u16) = if cfg!(target_arch = "aarch64") { (183, 62) } else { (62, 183) };
 
 /// The package for the running machine and an image without a C library.
 pub(crate) fn name() -> &'static str {
@@ -58,8 +54,7 @@ pub(crate) fn tgz(kind: EntryType, program: &[u8]) -> Vec<u8> {
     let mut header = Header::new_ustar();
     header.set_size(2);
     header.set_mode(0o644);
-    tar.append_data(&mut header, "package/package.json", &b"{}"[..])
-        .unwrap();
+    tar.append_data(&mut header, "package/package.json", &b"{}"[..]).unwrap();
     let mut header = Header::new_ustar();
     header.set_entry_type(kind);
     header.set_size(program.len() as u64);
@@ -67,8 +62,7 @@ pub(crate) fn tgz(kind: EntryType, program: &[u8]) -> Vec<u8> {
     if kind == EntryType::Symlink {
         header.set_link_name("/etc/passwd").unwrap();
     }
-    tar.append_data(&mut header, "package/claude", program)
-        .unwrap();
+    tar.append_data(&mut header, "package/claude", program).unwrap();
     tar.into_inner().unwrap().finish().unwrap()
 }
 

@@ -20,21 +20,12 @@ impl Answer {
     /// 200 with the whole body.
     pub(crate) fn ok(body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
-        Self {
-            status: 200,
-            location: None,
-            sent: body.len(),
-            body,
-        }
+        Self { status: 200, location: None, sent: body.len(), body }
     }
 
     /// A redirect to `location`.
     pub(crate) fn redirect(location: &str) -> Self {
-        Self {
-            status: 302,
-            location: Some(location.to_owned()),
-            ..Self::ok("")
-        }
+        Self { status: 302, location: Some(location.to_owned()), ..Self::ok("") }
     }
 }
 
@@ -81,13 +72,8 @@ fn serve(stream: &TcpStream, answers: &Mutex<HashMap<String, Answer>>) -> std::i
     }
     let path = request.split(' ').nth(1).unwrap_or_default();
     let answer = answers.lock().unwrap().get(path).cloned();
-    let answer = answer.unwrap_or(Answer {
-        status: 404,
-        ..Answer::ok("")
-    });
-    let location = answer
-        .location
-        .map_or(String::new(), |url| format!("location: {url}\r\n"));
+    let answer = answer.unwrap_or(Answer { status: 404, ..Answer::ok("") });
+    let location = answer.location.map_or(String::new(), |url| format!("location: {url}\r\n"));
     let length = answer.body.len();
     let mut stream = stream;
     write!(
