@@ -1,0 +1,57 @@
+//! Exit codes.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done, or nothing to do |
+//! | 1 | failed: see the sentence on standard error |
+//! | 2 | the command line was not understood |
+//! | 3 | a Feature is not valid; nothing was written or sent |
+//! | 4 | a published version has other content; nothing was changed at the registry |
+//! | 5 | the registry or its authentication refused, or could not be reached |
+
+use std::process::ExitCode;
+
+use crate::feature::problem::InvalidFeatures;
+use crate::oci::error::OciError;
+use crate::publish::error::PublishError;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Ok = 0,
+    /// Failed.
+    Failed = 1,
+    /// The command line was not understood.
+    Usage = 2,
+    /// A Feature is not valid.
+    InvalidFeature = 3,
+    /// A published version has other content.
+    VersionConflict = 4,
+    /// The registry refused or is not there.
+    Registry = 5,
+}
+
+impl Exit {
+    /// The code for an error, by the first cause that has one.
+    pub fn of(error: &anyhow::Error) -> Self {
+        for cause in error.chain() {
+            if cause.is::<InvalidFeatures>() {
+                return Self::InvalidFeature;
+            }
+            if let Some(PublishError::Conflict(_)) = cause.downcast_ref() {
+                return Self::VersionConflict;
+            }
+            if cause.is::<OciError>() {
+                return Self::Registry;
+            }
+        }
+        Self::Failed
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

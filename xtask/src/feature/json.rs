@@ -1,0 +1,247 @@
+//! JSON with comments, parsed strictly into values that keep what JavaScript would keep.
+//!
+//! Comments and trailing commas are allowed, because the official CLI allows them. Everything else
+//! that is not JSON is a syntax error with its place: a forgiving parser packs broken Features.
+
+use jsonc_parser::ast::{ObjectProp, Value};
+use jsonc_parser::common::Ranged;
+use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+
+/// A JSON value. Numbers are doubles, as in JavaScript.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Json {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// Any number
+    Number(f64),
+    /// A string
+    String(String),
+    /// A list
+    Array(Vec<Json>),
+    /// An object
+    Object(Object),
+}
+
+/// The properties of an object in the order in which they were first written.
+///
+/// As in JavaScript, a later duplicate replaces the value and keeps the first one's place.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Object(Vec<(String, Json)>);
+
+/// Where and why a text is not JSON.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {what}")]
+pub struct SyntaxError {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+    /// What is wrong there.
+    pub what: String,
+}
+
+impl Object {
+    /// The value of a property.
+    pub fn get(&self, name: &str) -> Option<&Json> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+
+    /// Sets a property: in place when it exists, else at the end.
+    pub fn set(&mut self, name: &str, value: Json) {
+        match self.0.iter_mut().find(|(key, _)| key == name) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name.to_owned(), value)),
+        }
+    }
+
+    /// The properties in the order of their first mention.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Json)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// How many properties there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no property.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Json {
+    /// The string, if this is one.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The object, if this is one.
+    pub fn as_object(&self) -> Option<&Object> {
+        match self {
+            Self::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// The list, if this is one.
+    pub fn as_array(&self) -> Option<&[Self]> {
+        match self {
+            Self::Array(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// What kind of value this is, as a reader of JSON calls it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Number(_) => "a number",
+            Self::String(_) => "a string",
+            Self::Array(_) => "a list",
+            Self::Object(_) => "an object",
+        }
+    }
+}
+
+/// Parses JSON with comments and trailing commas.
+pub fn parse(text: &str) -> Result<Json, SyntaxError> {
+    let options = ParseOptions {
+        allow_comments: true,
+        allow_trailing_commas: true,
+        allow_loose_object_property_names: false,
+        allow_missing_commas: false,
+        allow_single_quoted_strings: false,
+        allow_hexadecimal_numbers: false,
+        allow_unary_plus_numbers: false,
+        allow_bare_decimal_point_numbers: false,
+        allow_non_finite_numbers: false,
+        allow_extended_string_escapes: false,
+    };
+    let parsed = parse_to_ast(text, &CollectOptions::default(), &options).map_err(|error| SyntaxError {
+        line: error.line_display(),
+        column: error.column_display(),
+        what: sentence(&error.kind().to_string()),
+    })?;
+    match parsed.value {
+        Some(value) => convert(value, text),
+        None => Err(at(text, text.len(), "the file holds no JSON value")),
+    }
+}
+
+/// The parser's messages as sentence fragments, and without its advice for other dialects.
+fn sentence(kind: &str) -> String {
+    let mut chars = kind.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+fn at(text: &str, offset: usize, what: &str) -> SyntaxError {
+    let before = &text[..offset];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    SyntaxError {
+        line: before.matches('\n').count() + 1,
+        column: before[line_start..].chars().count() + 1,
+        what: what.to_owned(),
+    }
+}
+
+fn convert(value: Value<'_>, text: &str) -> Result<Json, SyntaxError> {
+    Ok(match value {
+        Value::NullKeyword(_) => Json::Null,
+        Value::BooleanLit(literal) => Json::Bool(literal.value),
+        Value::NumberLit(literal) => Json::Number(
+            number(literal.value).ok_or_else(|| at(text, literal.range.start, "not a JSON number"))?,
+        ),
+        Value::StringLit(literal) => {
+            no_control(text, literal.range())?;
+            Json::String(literal.value.into_owned())
+        }
+        Value::Array(array) => Json::Array(
+            array.elements.into_iter().map(|element| convert(element, text)).collect::<Result<_, _>>()?,
+        ),
+        Value::Object(object) => {
+            let mut properties = Object::default();
+            for ObjectProp { range, name, value } in object.properties {
+                let name_end = value.range().start;
+                no_control(text, jsonc_parser::common::Range::new(range.start, name_end)).or_else(
+                    |error| {
+                        // Between name and value there may be line breaks; only the name itself counts.
+                        if name.as_str().chars().any(|c| c < ' ') { Err(error) } else { Ok(()) }
+                    },
+                )?;
+                properties.set(name.as_str(), convert(value, text)?);
+            }
+            Json::Object(properties)
+        }
+    })
+}
+
+/// JSON strings may hold control characters as escapes only; the parser takes them raw.
+fn no_control(text: &str, range: jsonc_parser::common::Range) -> Result<(), SyntaxError> {
+    match text[range.start..range.end].find(|c: char| c < ' ') {
+        Some(offset) => {
+            Err(at(text, range.start + offset, "a control character in a string needs an escape"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The value of a number that follows JSON's grammar; too large ones are infinite, as in JavaScript.
+fn number(literal: &str) -> Option<f64> {
+    let digits = literal.strip_prefix('-').unwrap_or(literal);
+    let integer = &digits[..digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len())];
+    if integer.is_empty() || (integer.len() > 1 && integer.starts_with('0')) {
+        return None;
+    }
+    literal.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_what_the_official_cli_accepts() {
+        let value = parse("// head\n{ \"a\": [1, 2.5,], /* in */ \"b\": null, }").unwrap();
+        let object = value.as_object().unwrap();
+        assert_eq!(object.get("a"), Some(&Json::Array(vec![Json::Number(1.0), Json::Number(2.5)])));
+        assert_eq!(object.get("b"), Some(&Json::Null));
+    }
+
+    #[test]
+    fn names_the_place_of_a_syntax_error() {
+        for (text, line, fragment) in [
+            ("{\n  \"id\": \"a\"\n", 1, "unterminated object"),
+            ("{\n  \"id\": \"a\"\n  \"name\": 1\n}", 2, "expected comma"),
+            ("{ id: 1 }", 1, "expected string"),
+            ("{ 'id': 1 }", 1, "single-quoted"),
+            ("{ \"id\": 01 }", 1, "expected comma"),
+            ("{ \"id\": +1 }", 1, "unary plus"),
+            ("{ \"id\": .5 }", 1, "decimal"),
+            ("{ \"id\": \"a\nb\" }", 1, "control character"),
+            ("{ \"i\nd\": 1 }", 1, "control character"),
+            ("{} {}", 1, "more than one"),
+            ("", 1, "no JSON value"),
+            ("// nothing", 1, "no JSON value"),
+            ("{ \"a\": \"\\x41\" }", 1, "escape"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.what.contains(fragment), "{text:?}: {error}");
+            assert_eq!(error.line, line, "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_duplicate_keeps_the_first_place_and_the_last_value() {
+        let value = parse(r#"{"a":1,"b":2,"a":3}"#).unwrap();
+        let keys: Vec<_> = value.as_object().unwrap().iter().map(|(key, _)| key.to_owned()).collect();
+        assert_eq!(keys, ["a", "b"]);
+        assert_eq!(value.as_object().unwrap().get("a"), Some(&Json::Number(3.0)));
+    }
+}

@@ -1,0 +1,290 @@
+//! devcontainer-feature.json as a checked value.
+
+use std::path::Path;
+
+use semver::Version;
+
+use super::grammar;
+use super::js_json;
+use super::json::{self, Json, Object};
+use super::problem::{Problem, Problems};
+use super::properties;
+
+/// The name of the file.
+pub const FILE_NAME: &str = "devcontainer-feature.json";
+
+/// What a valid devcontainer-feature.json says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metadata {
+    /// The id, which is also the folder's name and the end of the repository's name.
+    pub id: String,
+    /// The version.
+    pub version: Version,
+    /// Ids under which the Feature was published before.
+    pub legacy_ids: Vec<String>,
+    /// Whether users are told to move on.
+    pub deprecated: bool,
+    /// The whole file, with `currentId` where consumers need it.
+    pub json: Json,
+    /// The bytes of the file in the archive.
+    pub file: Vec<u8>,
+}
+
+impl Metadata {
+    /// Reads the text of the file. `folder` is the name of the folder that it lies in.
+    pub fn parse(path: &Path, bytes: &[u8], folder: &str) -> Result<Self, Vec<Problem>> {
+        let mut problems = Problems::of(path);
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            problems.add("the file is not UTF-8");
+            return Err(problems.into_vec());
+        };
+        let object = match json::parse(text) {
+            Ok(Json::Object(object)) => object,
+            Ok(other) => {
+                problems.add(format!("the file must hold an object, and holds {}", other.kind()));
+                return Err(problems.into_vec());
+            }
+            Err(error) => {
+                problems.add(error.to_string());
+                return Err(problems.into_vec());
+            }
+        };
+        properties::check(&object, &mut problems);
+        let id = check_id(&object, folder, &mut problems);
+        let version = check_version(&object, &mut problems);
+        require_text(&object, "name", &mut problems);
+        let legacy_ids = check_legacy_ids(&object, id, &mut problems);
+        let problems = problems.into_vec();
+        match (id, version) {
+            (Some(id), Some(version)) if problems.is_empty() => {
+                Ok(Self::assemble(id.to_owned(), version, legacy_ids, object, bytes))
+            }
+            _ => Err(problems),
+        }
+    }
+
+    fn assemble(
+        id: String,
+        version: Version,
+        legacy_ids: Vec<String>,
+        mut object: Object,
+        bytes: &[u8],
+    ) -> Self {
+        let deprecated = object.get("deprecated") == Some(&Json::Bool(true));
+        let renamed = !legacy_ids.is_empty();
+        if renamed {
+            object.set("currentId", Json::String(id.clone()));
+        }
+        let json = Json::Object(object);
+        // The official CLI rewrites the file of a renamed Feature in just this form.
+        let file = if renamed { js_json::stringify_pretty(&json).into_bytes() } else { bytes.to_vec() };
+        Self { id, version, legacy_ids, deprecated, json, file }
+    }
+
+    /// The value of the `dev.containers.metadata` annotation.
+    pub fn annotation(&self) -> String {
+        js_json::stringify(&self.json)
+    }
+}
+
+/// A required string that is not empty.
+fn require_text<'a>(object: &'a Object, name: &str, problems: &mut Problems<'_>) -> Option<&'a str> {
+    match object.get(name) {
+        None => problems.add(format!("the required property \"{name}\" is missing")),
+        Some(Json::String(text)) if text.trim().is_empty() => {
+            problems.add(format!("the required property \"{name}\" is empty"));
+        }
+        Some(Json::String(text)) => return Some(text),
+        // The table of properties says what is wrong with it.
+        Some(_) => {}
+    }
+    None
+}
+
+fn check_id<'a>(object: &'a Object, folder: &str, problems: &mut Problems<'_>) -> Option<&'a str> {
+    let id = require_text(object, "id", problems)?;
+    if !grammar::is_id(id) {
+        problems.add(format!(
+            "the id \"{id}\" cannot name a repository; use lower-case letters and digits with single \".\", \"_\" or \"-\" between them"
+        ));
+    } else if id != folder {
+        problems.add(format!("the id \"{id}\" differs from its folder \"{folder}\"; give both one name"));
+    }
+    Some(id)
+}
+
+fn check_version(object: &Object, problems: &mut Problems<'_>) -> Option<Version> {
+    let text = require_text(object, "version", problems)?;
+    match grammar::version(text) {
+        Ok(version) => Some(version),
+        Err(what) => {
+            problems.add(what);
+            None
+        }
+    }
+}
+
+fn check_legacy_ids(object: &Object, id: Option<&str>, problems: &mut Problems<'_>) -> Vec<String> {
+    let mut ids: Vec<String> = Vec::new();
+    for legacy in object.get("legacyIds").and_then(Json::as_array).unwrap_or_default() {
+        let Some(legacy) = legacy.as_str() else {
+            continue;
+        };
+        if !grammar::is_id(legacy) {
+            problems.add(format!("the legacy id \"{legacy}\" cannot name a repository"));
+        } else if Some(legacy) == id {
+            problems.add(format!("the legacy id \"{legacy}\" is the id itself; remove it"));
+        } else if ids.iter().any(|known| known == legacy) {
+            problems.add(format!("the legacy id \"{legacy}\" is listed twice"));
+        } else {
+            ids.push(legacy.to_owned());
+        }
+    }
+    ids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str) -> Vec<String> {
+        match Metadata::parse(Path::new("f.json"), text.as_bytes(), "a") {
+            Ok(_) => Vec::new(),
+            Err(found) => found.into_iter().map(|problem| problem.what).collect(),
+        }
+    }
+
+    /// A valid file with more properties.
+    fn with(more: &str) -> String {
+        format!(r#"{{"id":"a","version":"1.0.0","name":"A",{more}}}"#)
+    }
+
+    #[test]
+    fn each_rule_has_its_sentence() {
+        let table: &[(String, &str)] = &[
+            ("{".to_owned(), "line 1, column 1: unterminated object"),
+            ("[]".to_owned(), "the file must hold an object, and holds a list"),
+            (r#"{"version":"1.0.0","name":"A"}"#.to_owned(), "the required property \"id\" is missing"),
+            (r#"{"id":"a","name":"A"}"#.to_owned(), "the required property \"version\" is missing"),
+            (r#"{"id":"a","version":"1.0.0"}"#.to_owned(), "the required property \"name\" is missing"),
+            (
+                r#"{"id":"a","version":"1.0.0","name":" "}"#.to_owned(),
+                "the required property \"name\" is empty",
+            ),
+            (
+                r#"{"id":1,"version":"1.0.0","name":"A"}"#.to_owned(),
+                "\"id\" must be a string, and is a number",
+            ),
+            (
+                r#"{"id":"b","version":"1.0.0","name":"A"}"#.to_owned(),
+                "the id \"b\" differs from its folder \"a\"",
+            ),
+            (
+                r#"{"id":"A b","version":"1.0.0","name":"A"}"#.to_owned(),
+                "the id \"A b\" cannot name a repository",
+            ),
+            (
+                r#"{"id":"a","version":"1.0","name":"A"}"#.to_owned(),
+                "the version \"1.0\" is not semantic versioning",
+            ),
+            (
+                r#"{"id":"a","version":"1.0.0+b","name":"A"}"#.to_owned(),
+                "the version \"1.0.0+b\" has build metadata",
+            ),
+            (with(r#""nmae":1"#), "unknown property \"nmae\""),
+            (with(r#""Options":{}"#), "unknown property \"Options\"; write \"options\""),
+            (with(r#""currentId":"a""#), "the property \"currentId\" is added while packing"),
+            (with(r#""installScript":"x""#), "unknown property \"installScript\""),
+            (with(r#""keywords":"x""#), "\"keywords\" must be a list of strings, and is a string"),
+            (with(r#""keywords":["x",1]"#), "\"keywords[1]\" must be a string, and is a number"),
+            (with(r#""privileged":"true""#), "\"privileged\" must be true or false, and is a string"),
+            (with(r#""containerEnv":{"A":1}"#), "\"containerEnv.A\" must be a string, and is a number"),
+            (with(r#""containerEnv":[]"#), "\"containerEnv\" must be an object of strings, and is a list"),
+            (with(r#""customizations":[]"#), "\"customizations\" must be an object, and is a list"),
+            (
+                with(r#""options":{"o":{"type":"number","default":1}}"#),
+                "\"options.o.type\" must be \"boolean\" or \"string\"",
+            ),
+            (
+                with(r#""options":{"o":{"type":"boolean"}}"#),
+                "\"options.o\" needs a \"default\", true or false",
+            ),
+            (
+                with(r#""options":{"o":{"type":"boolean","default":"true"}}"#),
+                "\"options.o.default\" must be true or false",
+            ),
+            (
+                with(r#""options":{"o":{"type":"boolean","default":true,"enum":[]}}"#),
+                "unknown property \"options.o.enum\"",
+            ),
+            (with(r#""options":{"o":{"type":"string"}}"#), "\"options.o\" needs a \"default\""),
+            (
+                with(r#""options":{"o":{"type":"string","default":"x","enum":["y"]}}"#),
+                "the default \"x\" of \"options.o\" is not in its \"enum\"",
+            ),
+            (
+                with(r#""options":{"o":{"type":"string","default":"x","enum":["x"],"proposals":["x"]}}"#),
+                "has both \"enum\" and \"proposals\"",
+            ),
+            (
+                with(r#""options":{"o":{"type":"string","default":"x","description":1}}"#),
+                "\"options.o.description\" must be a string",
+            ),
+            (with(r#""options":{"o":1}"#), "\"options.o\" must be an object"),
+            (with(r#""mounts":["source=a,target=b,type=bind"]"#), "\"mounts[0]\" must be an object"),
+            (
+                with(r#""mounts":[{"type":"tmpfs","target":"/x"}]"#),
+                "\"mounts[0].type\" must be \"bind\" or \"volume\"",
+            ),
+            (with(r#""mounts":[{"type":"bind"}]"#), "\"mounts[0]\" needs the property \"target\""),
+            (
+                with(r#""mounts":[{"type":"bind","target":"/x","ro":true}]"#),
+                "unknown property \"mounts[0].ro\"",
+            ),
+            (with(r#""postStartCommand":1"#), "\"postStartCommand\" must be a string, a list of strings"),
+            (with(r#""postStartCommand":{"a":{}}"#), "\"postStartCommand.a\" must be a string or a list"),
+            (with(r#""onCreateCommand":["a",1]"#), "\"onCreateCommand[1]\" must be a string"),
+            (with(r#""initializeCommand":"x""#), "unknown property \"initializeCommand\""),
+            (with(r#""installsAfter":["a b"]"#), "\"installsAfter\" names \"a b\""),
+            (with(r#""dependsOn":{"./b":{}}"#), "\"dependsOn\" names \"./b\""),
+            (with(r#""dependsOn":{"ghcr.io/a/b/c":1}"#), "must be an object of options, and is a number"),
+            (with(r#""legacyIds":["A"]"#), "the legacy id \"A\" cannot name a repository"),
+            (with(r#""legacyIds":["a"]"#), "the legacy id \"a\" is the id itself"),
+            (with(r#""legacyIds":["b","b"]"#), "the legacy id \"b\" is listed twice"),
+        ];
+        for (text, expected) in table {
+            let found = problems(text);
+            assert_eq!(found.len(), 1, "{text}: {found:?}");
+            assert!(found[0].contains(expected), "{text}: {found:?} lacks {expected:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_with_everything_is_valid() {
+        let text = with(
+            r#""$schema":"x","description":"d","documentationURL":"u","licenseURL":"l","keywords":["k"],
+            "options":{"s":{"type":"string","default":""},"e":{"type":"string","enum":["x"],"default":"x"},
+                       "p":{"type":"string","proposals":["x"],"default":"y"},"b":{"type":"boolean","default":false}},
+            "containerEnv":{"A":"1"},"privileged":false,"init":true,"capAdd":["X"],"securityOpt":["y"],"entrypoint":"/e",
+            "mounts":[{"type":"volume","target":"/t","source":"s"}],"customizations":{"vscode":{"any":[1]}},
+            "installsAfter":["common-utils","ghcr.io/devcontainers/features/git"],"dependsOn":{"ghcr.io/a/b/c:1":{"o":true}},
+            "deprecated":true,"onCreateCommand":"a","updateContentCommand":["a","b"],
+            "postCreateCommand":{"x":"a","y":["b"]},"postStartCommand":"a","postAttachCommand":"a""#,
+        );
+        assert_eq!(problems(&text), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_renamed_feature_is_rewritten_with_its_current_id() {
+        let text = with(r#""legacyIds":["old"]"#);
+        let metadata = Metadata::parse(Path::new("f.json"), text.as_bytes(), "a").unwrap();
+        assert_eq!(
+            metadata.annotation(),
+            r#"{"id":"a","version":"1.0.0","name":"A","legacyIds":["old"],"currentId":"a"}"#
+        );
+        assert!(metadata.file.starts_with(b"{\n    \"id\": \"a\",\n"));
+        let plain = with(r#""legacyIds":[]"#);
+        let metadata = Metadata::parse(Path::new("f.json"), plain.as_bytes(), "a").unwrap();
+        assert_eq!(metadata.file, plain.as_bytes());
+    }
+}

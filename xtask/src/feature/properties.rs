@@ -1,0 +1,197 @@
+//! The properties that devcontainer-feature.json may have, and the shape of each.
+
+use super::grammar;
+use super::json::{Json, Object};
+use super::options;
+use super::problem::Problems;
+
+/// The shape of a property's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Text,
+    Flag,
+    Texts,
+    TextMap,
+    AnyObject,
+    Options,
+    Mounts,
+    Command,
+    InstallOrder,
+    Dependencies,
+}
+
+/// Every property of the schema, and `$schema`, which editors use.
+const PROPERTIES: &[(&str, Shape)] = &[
+    ("$schema", Shape::Text),
+    ("id", Shape::Text),
+    ("version", Shape::Text),
+    ("name", Shape::Text),
+    ("description", Shape::Text),
+    ("documentationURL", Shape::Text),
+    ("licenseURL", Shape::Text),
+    ("keywords", Shape::Texts),
+    ("options", Shape::Options),
+    ("containerEnv", Shape::TextMap),
+    ("privileged", Shape::Flag),
+    ("init", Shape::Flag),
+    ("capAdd", Shape::Texts),
+    ("securityOpt", Shape::Texts),
+    ("entrypoint", Shape::Text),
+    ("mounts", Shape::Mounts),
+    ("customizations", Shape::AnyObject),
+    ("installsAfter", Shape::InstallOrder),
+    ("dependsOn", Shape::Dependencies),
+    ("legacyIds", Shape::Texts),
+    ("deprecated", Shape::Flag),
+    ("onCreateCommand", Shape::Command),
+    ("updateContentCommand", Shape::Command),
+    ("postCreateCommand", Shape::Command),
+    ("postStartCommand", Shape::Command),
+    ("postAttachCommand", Shape::Command),
+];
+
+/// Checks every property of a Feature's metadata.
+pub fn check(metadata: &Object, problems: &mut Problems<'_>) {
+    for (name, value) in metadata.iter() {
+        match PROPERTIES.iter().find(|(known, _)| *known == name) {
+            Some((_, shape)) => check_shape(name, *shape, value, problems),
+            None => problems.add(unknown_property(name)),
+        }
+    }
+}
+
+fn unknown_property(name: &str) -> String {
+    let near = PROPERTIES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    match near {
+        Some((known, _)) => format!("unknown property \"{name}\"; write \"{known}\""),
+        None if name == "currentId" => {
+            "the property \"currentId\" is added while packing; remove it".to_owned()
+        }
+        None => format!("unknown property \"{name}\"; the specification of Features has none of that name"),
+    }
+}
+
+fn check_shape(name: &str, shape: Shape, value: &Json, problems: &mut Problems<'_>) {
+    match shape {
+        Shape::Text => expect(name, value, "a string", matches!(value, Json::String(_)), problems),
+        Shape::Flag => expect(name, value, "true or false", matches!(value, Json::Bool(_)), problems),
+        Shape::AnyObject => expect(name, value, "an object", matches!(value, Json::Object(_)), problems),
+        Shape::Texts => {
+            texts(name, value, problems);
+        }
+        Shape::TextMap => match value {
+            Json::Object(map) => {
+                for (key, item) in map.iter() {
+                    expect(&format!("{name}.{key}"), item, "a string", item.as_str().is_some(), problems);
+                }
+            }
+            _ => expect(name, value, "an object of strings", false, problems),
+        },
+        Shape::Options => options::check(value, problems),
+        Shape::Mounts => match value {
+            Json::Array(mounts) => {
+                for (index, mount) in mounts.iter().enumerate() {
+                    check_mount(&format!("{name}[{index}]"), mount, problems);
+                }
+            }
+            _ => expect(name, value, "a list of objects", false, problems),
+        },
+        Shape::Command => check_command(name, value, problems),
+        Shape::InstallOrder => {
+            for text in texts(name, value, problems) {
+                if !grammar::is_install_order_reference(text) {
+                    problems.add(format!(
+                        "\"{name}\" names \"{text}\", which is no reference to a Feature; write it as in \"ghcr.io/owner/repository/id\""
+                    ));
+                }
+            }
+        }
+        Shape::Dependencies => match value {
+            Json::Object(map) => {
+                for (reference, choice) in map.iter() {
+                    check_dependency(reference, choice, problems);
+                }
+            }
+            _ => expect(name, value, "an object", false, problems),
+        },
+    }
+}
+
+pub(super) fn expect(name: &str, value: &Json, wanted: &str, holds: bool, problems: &mut Problems<'_>) {
+    if !holds {
+        problems.add(format!("\"{name}\" must be {wanted}, and is {}", value.kind()));
+    }
+}
+
+/// The strings of a list; says so when it is not a list of strings.
+pub(super) fn texts<'a>(name: &str, value: &'a Json, problems: &mut Problems<'_>) -> Vec<&'a str> {
+    let Json::Array(items) = value else {
+        expect(name, value, "a list of strings", false, problems);
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        match item {
+            Json::String(text) => found.push(text.as_str()),
+            _ => expect(&format!("{name}[{index}]"), item, "a string", false, problems),
+        }
+    }
+    found
+}
+
+fn check_mount(name: &str, mount: &Json, problems: &mut Problems<'_>) {
+    let Json::Object(mount) = mount else {
+        return expect(name, mount, "an object with \"type\" and \"target\"", false, problems);
+    };
+    for (key, value) in mount.iter() {
+        let path = format!("{name}.{key}");
+        match key {
+            "type" => match value.as_str() {
+                Some("bind" | "volume") => {}
+                _ => problems.add(format!("\"{path}\" must be \"bind\" or \"volume\"")),
+            },
+            "source" | "target" => expect(&path, value, "a string", value.as_str().is_some(), problems),
+            _ => problems.add(format!("unknown property \"{path}\"; a mount has type, source and target")),
+        }
+    }
+    for required in ["type", "target"] {
+        if mount.get(required).is_none() {
+            problems.add(format!("\"{name}\" needs the property \"{required}\""));
+        }
+    }
+}
+
+fn check_command(name: &str, value: &Json, problems: &mut Problems<'_>) {
+    let wanted = "a string, a list of strings, or an object of these";
+    match value {
+        Json::String(_) => {}
+        Json::Array(_) => {
+            texts(name, value, problems);
+        }
+        Json::Object(commands) => {
+            for (key, command) in commands.iter() {
+                let path = format!("{name}.{key}");
+                match command {
+                    Json::String(_) => {}
+                    Json::Array(_) => {
+                        texts(&path, command, problems);
+                    }
+                    _ => expect(&path, command, "a string or a list of strings", false, problems),
+                }
+            }
+        }
+        _ => expect(name, value, wanted, false, problems),
+    }
+}
+
+fn check_dependency(reference: &str, choice: &Json, problems: &mut Problems<'_>) {
+    if !grammar::is_dependency(reference) {
+        problems.add(format!(
+            "\"dependsOn\" names \"{reference}\", which nobody can fetch; write it as in \"ghcr.io/owner/repository/id:1\""
+        ));
+    }
+    match choice {
+        Json::Object(_) | Json::String(_) | Json::Bool(_) => {}
+        _ => expect(&format!("dependsOn.{reference}"), choice, "an object of options", false, problems),
+    }
+}

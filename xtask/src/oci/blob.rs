@@ -1,0 +1,93 @@
+//! Blobs: is it there, read it, put it there.
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, StatusCode};
+
+use super::digest::Digest;
+use super::error::OciError;
+use super::reference::Repository;
+use super::transport::{Call, Client};
+
+/// The size of a blob at the registry, if it is there.
+pub async fn size(
+    client: &Client,
+    repository: &Repository,
+    digest: &Digest,
+) -> Result<Option<u64>, OciError> {
+    let url = client.url(repository, &format!("blobs/{digest}"))?;
+    let reply = client.send(repository, Call::new(Method::HEAD, url)).await?;
+    match reply.status {
+        StatusCode::OK => {
+            let length =
+                reply.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+            length.map(Some).ok_or_else(|| client.protocol(&reply, "the header Content-Length is missing"))
+        }
+        StatusCode::NOT_FOUND => Ok(None),
+        _ => Err(client.refused(&reply)),
+    }
+}
+
+/// Reads a blob and checks that it is the one that was asked for.
+pub async fn read(client: &Client, repository: &Repository, digest: &Digest) -> Result<Bytes, OciError> {
+    let url = client.url(repository, &format!("blobs/{digest}"))?;
+    let reply = client.send(repository, Call::new(Method::GET, url)).await?;
+    if reply.status != StatusCode::OK {
+        return Err(client.refused(&reply));
+    }
+    check(digest, &Digest::of(&reply.body), &format!("a blob of {repository}"))?;
+    Ok(reply.body)
+}
+
+/// Uploads a blob unless it is there.
+pub async fn ensure(client: &Client, repository: &Repository, data: &Bytes) -> Result<(), OciError> {
+    let digest = Digest::of(data);
+    if size(client, repository, &digest).await?.is_none() {
+        upload(client, repository, &digest, data).await?;
+    }
+    match size(client, repository, &digest).await? {
+        Some(size) if size == data.len() as u64 => Ok(()),
+        Some(size) => Err(OciError::Mismatch {
+            what: format!("a blob of {repository}"),
+            wanted: digest,
+            found: format!("{size} bytes instead of {}", data.len()),
+        }),
+        None => Err(OciError::Mismatch {
+            what: format!("a blob of {repository}"),
+            wanted: digest,
+            found: "nothing".to_owned(),
+        }),
+    }
+}
+
+/// POST for a place, then all of it in one PUT: every registry takes that.
+async fn upload(
+    client: &Client,
+    repository: &Repository,
+    digest: &Digest,
+    data: &Bytes,
+) -> Result<(), OciError> {
+    let url = client.url(repository, "blobs/uploads/")?;
+    let mut start = Call::new(Method::POST, url);
+    start.body = Some(Bytes::new());
+    start.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    let reply = client.send(repository, start).await?;
+    if reply.status != StatusCode::ACCEPTED {
+        return Err(client.refused(&reply));
+    }
+    let mut url = client.location(&reply)?;
+    url.query_pairs_mut().append_pair("digest", digest.as_str());
+    let mut put = Call::new(Method::PUT, url);
+    put.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    put.body = Some(data.clone());
+    let reply = client.send(repository, put).await?;
+    if reply.status == StatusCode::CREATED { Ok(()) } else { Err(client.refused(&reply)) }
+}
+
+/// Compares what was read back with what was sent.
+pub(super) fn check(wanted: &Digest, found: &Digest, what: &str) -> Result<(), OciError> {
+    if wanted == found {
+        return Ok(());
+    }
+    Err(OciError::Mismatch { what: what.to_owned(), wanted: wanted.clone(), found: found.to_string() })
+}

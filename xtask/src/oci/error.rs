@@ -1,0 +1,81 @@
+//! Why a registry could not be used: one sentence each, without secrets.
+
+use super::digest::Digest;
+
+/// An error of the client.
+#[derive(Debug, thiserror::Error)]
+pub enum OciError {
+    /// A registry, repository or tag that cannot be one.
+    #[error("{0}")]
+    Reference(String),
+    /// No connection, or none that holds.
+    #[error("cannot reach the registry {host}: {reason}; check its name and that it runs")]
+    Unreachable {
+        /// The host and port.
+        host: String,
+        /// What went wrong, without the URL.
+        reason: String,
+    },
+    /// An answer that is a refusal.
+    #[error("the registry {host} answered {status} to {request}{detail}")]
+    Refused {
+        /// The host and port.
+        host: String,
+        /// The HTTP status.
+        status: u16,
+        /// Method and path, without the query.
+        request: String,
+        /// What the registry says, as ": …", or nothing.
+        detail: String,
+    },
+    /// Access was refused, with whatever credentials there were.
+    #[error(
+        "the registry {host} refused access to {request} {with}{detail}; log in with `docker login {host}` or set DEVCONTAINERS_OCI_AUTH=\"{host}|user|token\", with a token that may write packages"
+    )]
+    Unauthorized {
+        /// The host and port.
+        host: String,
+        /// Method and path, without the query.
+        request: String,
+        /// Where the credentials came from.
+        with: String,
+        /// What the registry says, as ": …", or nothing.
+        detail: String,
+    },
+    /// The registry wants credentials sent to a place that nobody named.
+    #[error(
+        "the registry {registry} asks for authentication at {realm}, which is not known to belong to it; if you trust it, set {}=\"{registry}={realm}\"",
+        super::realm::ALLOW_VARIABLE
+    )]
+    Realm {
+        /// The registry.
+        registry: String,
+        /// The host that it named.
+        realm: String,
+    },
+    /// Credentials were configured, and cannot be used.
+    #[error("{0}")]
+    Credentials(String),
+    /// An answer that the specification does not allow.
+    #[error("the registry {host} broke the protocol in its answer to {request}: {what}")]
+    Protocol {
+        /// The host and port.
+        host: String,
+        /// Method and path, without the query.
+        request: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// What was read back is not what was sent.
+    #[error(
+        "the registry holds {found} where {wanted} was sent, for {what}; something else writes there, or it is broken"
+    )]
+    Mismatch {
+        /// What was read back: a tag, a manifest, a blob.
+        what: String,
+        /// What was sent.
+        wanted: Digest,
+        /// What is there.
+        found: String,
+    },
+}

@@ -1,0 +1,47 @@
+//! Pushing one artifact: its blobs, then its manifest by digest, and tags when everything is there.
+
+use bytes::Bytes;
+
+use super::blob;
+use super::digest::Digest;
+use super::error::OciError;
+use super::manifest::{self, Kind};
+use super::manifests;
+use super::reference::Repository;
+use super::transport::Client;
+
+/// What is pushed to one repository.
+#[derive(Debug, Clone)]
+pub struct Artifact {
+    /// The layer.
+    pub layer: Bytes,
+    /// The manifest.
+    pub manifest: Bytes,
+    /// The manifest's digest, which is the artifact's name for good.
+    pub digest: Digest,
+}
+
+impl Artifact {
+    /// Makes the manifest for a layer.
+    pub fn new(kind: Kind<'_>, title: &str, layer: Bytes, on_github: bool) -> Self {
+        let manifest: Bytes = manifest::render(kind, title, &layer, on_github).into();
+        Self { digest: Digest::of(&manifest), layer, manifest }
+    }
+}
+
+/// Uploads an artifact so that it can be had by its digest. Moves no tag.
+pub async fn upload(client: &Client, repository: &Repository, artifact: &Artifact) -> Result<(), OciError> {
+    blob::ensure(client, repository, &Bytes::from_static(manifest::CONFIG)).await?;
+    blob::ensure(client, repository, &artifact.layer).await?;
+    manifests::write(client, repository, artifact.digest.as_str(), &artifact.manifest).await
+}
+
+/// Sets a tag to an artifact that is uploaded.
+pub async fn tag(
+    client: &Client,
+    repository: &Repository,
+    artifact: &Artifact,
+    tag: &str,
+) -> Result<(), OciError> {
+    manifests::write(client, repository, tag, &artifact.manifest).await
+}

@@ -1,0 +1,84 @@
+//! The tags of a repository: all of them, however many pages the registry makes of them.
+
+use reqwest::header::LINK;
+use reqwest::{Method, StatusCode, Url};
+
+use super::error::OciError;
+use super::reference::Repository;
+use super::transport::{Call, Client, Reply};
+
+/// The largest page that every registry takes.
+const PAGE: &str = "1000";
+const MAX_PAGES: usize = 10_000;
+
+/// Lists the tags; none for a repository that does not exist yet.
+pub async fn list(client: &Client, repository: &Repository) -> Result<Vec<String>, OciError> {
+    let mut url = client.url(repository, "tags/list")?;
+    url.query_pairs_mut().append_pair("n", PAGE);
+    let mut tags = Vec::new();
+    for _ in 0..MAX_PAGES {
+        let reply = client.send(repository, Call::new(Method::GET, url.clone())).await?;
+        match reply.status {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND if tags.is_empty() => return Ok(tags),
+            _ => return Err(client.refused(&reply)),
+        }
+        let page: serde_json::Value = serde_json::from_slice(&reply.body)
+            .map_err(|_| client.protocol(&reply, "the list of tags is no JSON"))?;
+        // Some registries answer `null` for a repository that was emptied.
+        let names = page["tags"].as_array().map(Vec::as_slice).unwrap_or_default();
+        tags.extend(names.iter().filter_map(|name| name.as_str().map(str::to_owned)));
+        match next(client, &reply)? {
+            Some(next) if next != url => url = next,
+            Some(_) => return Err(client.protocol(&reply, "the next page of tags is the same page")),
+            None => return Ok(tags),
+        }
+    }
+    Err(OciError::Protocol {
+        host: client.registry().to_string(),
+        request: format!("GET {}", url.path()),
+        what: "the list of tags has no end".to_owned(),
+    })
+}
+
+/// The address in `Link: <…>; rel="next"`.
+fn next(client: &Client, reply: &Reply) -> Result<Option<Url>, OciError> {
+    let links = reply.headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
+    let Some(target) = links.flat_map(|value| value.split(", <")).find_map(next_target) else {
+        return Ok(None);
+    };
+    let url = reply.url.join(target).map_err(|_| client.protocol(reply, "its Link is no address"))?;
+    if url.origin() == reply.url.origin() {
+        Ok(Some(url))
+    } else {
+        Err(client.protocol(reply, "its Link leads to another host"))
+    }
+}
+
+fn next_target(link: &str) -> Option<&str> {
+    let (target, parameters) = link.trim().trim_start_matches('<').split_once('>')?;
+    let is_next = parameters.split(';').any(|parameter| {
+        let parameter = parameter.trim();
+        parameter.eq_ignore_ascii_case("rel=next") || parameter.eq_ignore_ascii_case("rel=\"next\"")
+    });
+    is_next.then_some(target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links() {
+        for (link, expected) in [
+            ("</v2/a/tags/list?n=2&last=b>; rel=\"next\"", Some("/v2/a/tags/list?n=2&last=b")),
+            ("</x>; rel=next", Some("/x")),
+            ("</x>; title=\"t\"; rel=\"next\"", Some("/x")),
+            ("</x>; rel=\"prev\"", None),
+            ("/x; rel=next", None),
+            ("", None),
+        ] {
+            assert_eq!(next_target(link), expected, "{link}");
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! Sending a request: authentication, redirects, warnings, and errors that keep secrets.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION, WARNING};
+use reqwest::{Method, StatusCode, Url};
+
+use super::auth::Authorization;
+use super::credentials::{Credentials, Sources};
+use super::error::OciError;
+use super::realm;
+use super::reference::{Registry, Repository};
+
+/// Answers are read into memory; none that we ask for comes near this.
+const MAX_BODY: usize = 256 << 20;
+const MAX_REDIRECTS: usize = 5;
+
+/// What may be done with what is granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Reading.
+    Pull,
+    /// Reading and writing.
+    PullPush,
+}
+
+/// Takes sentences for the user.
+pub type Notes = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// A registry that we talk to.
+pub struct Client {
+    pub(super) http: reqwest::Client,
+    pub(super) registry: Registry,
+    pub(super) base: Url,
+    pub(super) access: Access,
+    pub(super) credentials: Credentials,
+    pub(super) trusted_realms: String,
+    /// What was granted, by repository.
+    granted: Mutex<HashMap<Repository, Authorization>>,
+    notes: Notes,
+}
+
+/// A request.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The method.
+    pub method: Method,
+    /// The address.
+    pub url: Url,
+    /// More headers.
+    pub headers: HeaderMap,
+    /// The body, if the method has one.
+    pub body: Option<Bytes>,
+}
+
+/// An answer, read completely.
+#[derive(Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// The address that answered.
+    pub url: Url,
+    /// Method and path of the request, for messages.
+    pub request: String,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("registry", &self.registry)
+            .field("access", &self.access)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Call {
+    /// A request without headers or body.
+    pub fn new(method: Method, url: Url) -> Self {
+        Self { method, url, headers: HeaderMap::new(), body: None }
+    }
+
+    /// Method and path: a query may hold what others must not see.
+    pub fn describe(&self) -> String {
+        format!("{} {}", self.method, self.url.path())
+    }
+}
+
+impl Client {
+    /// A client for one registry.
+    pub fn new(
+        registry: Registry,
+        access: Access,
+        sources: &Sources,
+        notes: Notes,
+    ) -> Result<Self, OciError> {
+        // Fails when a provider is installed already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let base = registry.url()?;
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("agent-sandbox-xtask/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(30))
+            .read_timeout(Duration::from_secs(300));
+        if registry.is_local() {
+            // No TLS, so no certificates to look for; and no proxy reaches this machine's loopback.
+            builder = builder.tls_certs_only([]).no_proxy();
+        }
+        let http = builder.build().map_err(|error| OciError::Unreachable {
+            host: registry.to_string(),
+            reason: format!("the HTTP client cannot be set up ({})", root_cause(&error)),
+        })?;
+        let credentials = sources.find(&registry)?;
+        Ok(Self {
+            http,
+            base,
+            access,
+            credentials,
+            trusted_realms: sources.trusted_realms.clone(),
+            granted: Mutex::default(),
+            notes,
+            registry,
+        })
+    }
+
+    /// The registry.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Tells the user something.
+    pub fn note(&self, text: &str) {
+        (self.notes)(text);
+    }
+
+    /// An address below a repository, as in `manifests/1.2.3`.
+    pub fn url(&self, repository: &Repository, rest: &str) -> Result<Url, OciError> {
+        self.base
+            .join(&format!("{repository}/{rest}"))
+            .map_err(|_| OciError::Reference(format!("\"{repository}/{rest}\" makes no address")))
+    }
+
+    /// Sends a request, follows redirects of reads, and authenticates once if asked to.
+    pub async fn send(&self, repository: &Repository, call: Call) -> Result<Reply, OciError> {
+        let reply = self.follow(repository, &call).await?;
+        if reply.status != StatusCode::UNAUTHORIZED || !self.is_registry(&reply.url) {
+            return Ok(reply);
+        }
+        let authorization = super::auth::answer(self, repository, &reply).await?;
+        self.granted.lock().unwrap_or_else(PoisonError::into_inner).insert(repository.clone(), authorization);
+        self.follow(repository, &call).await
+    }
+
+    /// An error for an answer that should have been another.
+    pub fn refused(&self, reply: &Reply) -> OciError {
+        let host = realm::authority(&reply.url).unwrap_or_default();
+        let detail = detail(&reply.body);
+        let request = reply.request.clone();
+        match reply.status.as_u16() {
+            401 | 403 => OciError::Unauthorized { host, request, with: self.credentials.describe(), detail },
+            status => OciError::Refused { host, status, request, detail },
+        }
+    }
+
+    /// An error for an answer that makes no sense.
+    pub fn protocol(&self, reply: &Reply, what: impl Into<String>) -> OciError {
+        let host = realm::authority(&reply.url).unwrap_or_default();
+        OciError::Protocol { host, request: reply.request.clone(), what: what.into() }
+    }
+
+    /// The address in a `Location`, which may be relative and keeps its query.
+    pub fn location(&self, reply: &Reply) -> Result<Url, OciError> {
+        let location = reply.headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        let location = location.ok_or_else(|| self.protocol(reply, "the header Location is missing"))?;
+        let url = reply.url.join(location).map_err(|_| self.protocol(reply, "its Location is no address"))?;
+        let downgrade = reply.url.scheme() == "https" && url.scheme() != "https";
+        if downgrade || !matches!(url.scheme(), "http" | "https") {
+            return Err(self.protocol(reply, "its Location leads away from HTTPS"));
+        }
+        Ok(url)
+    }
+
+    async fn follow(&self, repository: &Repository, call: &Call) -> Result<Reply, OciError> {
+        let mut call = call.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let reply = self.exchange(repository, &call).await?;
+            let read = matches!(call.method, Method::GET | Method::HEAD);
+            if !(read && reply.status.is_redirection() && reply.headers.contains_key(LOCATION)) {
+                return Ok(reply);
+            }
+            call.url = self.location(&reply)?;
+        }
+        Err(OciError::Protocol {
+            host: self.registry.to_string(),
+            request: call.describe(),
+            what: "it redirects without end".to_owned(),
+        })
+    }
+
+    /// Whether an address is the registry's own, the only place that sees the authorization.
+    fn is_registry(&self, url: &Url) -> bool {
+        url.origin() == self.base.origin()
+    }
+
+    async fn exchange(&self, repository: &Repository, call: &Call) -> Result<Reply, OciError> {
+        let mut headers = call.headers.clone();
+        if self.is_registry(&call.url)
+            && let Some(granted) = self.granted.lock().unwrap_or_else(PoisonError::into_inner).get(repository)
+        {
+            headers.insert(AUTHORIZATION, granted.header()?);
+        }
+        let mut request = self.http.request(call.method.clone(), call.url.clone()).headers(headers);
+        if let Some(body) = &call.body {
+            request = request.body(body.clone());
+        }
+        let reply = self.receive(request, &call.url, call.describe()).await?;
+        self.warn(&reply.headers);
+        Ok(reply)
+    }
+
+    /// Sends a request as it is and reads the answer.
+    pub(super) async fn receive(
+        &self,
+        request: reqwest::RequestBuilder,
+        url: &Url,
+        describe: String,
+    ) -> Result<Reply, OciError> {
+        let unreachable = |error: &reqwest::Error| OciError::Unreachable {
+            host: realm::authority(url).unwrap_or_default(),
+            reason: root_cause(error),
+        };
+        let mut response = request.send().await.map_err(|error| unreachable(&error))?;
+        let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
+            if body.len() + chunk.len() > MAX_BODY {
+                return Err(OciError::Protocol {
+                    host: realm::authority(url).unwrap_or_default(),
+                    request: describe,
+                    what: "the answer is larger than 256 MiB".to_owned(),
+                });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Reply { status, headers, body: body.freeze(), url: url.clone(), request: describe })
+    }
+
+    /// Shows the registry's own warnings, which are for the user.
+    fn warn(&self, headers: &HeaderMap) {
+        for value in headers.get_all(WARNING).iter().filter_map(|value| value.to_str().ok()) {
+            if let Some(text) = value.strip_prefix("299 - ") {
+                self.note(&format!(
+                    "the registry {} warns: {}",
+                    self.registry,
+                    printable(text.trim_matches('"'), 300)
+                ));
+            }
+        }
+    }
+}
+
+/// What a registry says about a refusal, as ": …". A body that is not JSON is shown shortened.
+fn detail(body: &[u8]) -> String {
+    let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let errors = json["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let said: Vec<String> = errors
+        .iter()
+        .map(|error| match (error["code"].as_str(), error["message"].as_str()) {
+            (Some(code), Some(message)) => format!("{code} ({message})"),
+            (Some(one), None) | (None, Some(one)) => one.to_owned(),
+            (None, None) => String::new(),
+        })
+        .filter(|text| !text.is_empty())
+        .collect();
+    let text = if said.is_empty() { String::from_utf8_lossy(body).into_owned() } else { said.join(", ") };
+    let text = printable(text.trim(), 200);
+    if text.is_empty() { String::new() } else { format!(": {text}") }
+}
+
+/// A text from elsewhere, in one line, without control characters, and not too long.
+fn printable(text: &str, limit: usize) -> String {
+    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    match clean.char_indices().nth(limit) {
+        Some((end, _)) => format!("{}…", &clean[..end]),
+        None => clean,
+    }
+}
+
+/// The innermost cause: the outer ones repeat the URL, query and all.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    if std::ptr::addr_eq(cause, error) {
+        if error.is_timeout() { "timed out".to_owned() } else { "the request failed".to_owned() }
+    } else {
+        cause.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn details_are_one_short_line() {
+        for (body, expected) in [
+            (r#"{"errors":[{"code":"DENIED","message":"no"}]}"#, ": DENIED (no)"),
+            (r#"{"errors":[{"code":"A"},{"message":"b"}]}"#, ": A, b"),
+            ("<html>\nBad\tGateway</html>", ": <html> Bad Gateway</html>"),
+            ("", ""),
+            ("{\"errors\":[]}", ": {\"errors\":[]}"),
+        ] {
+            assert_eq!(detail(body.as_bytes()), expected);
+        }
+        assert_eq!(detail("x".repeat(1000).as_bytes()).chars().count(), 203);
+    }
+}

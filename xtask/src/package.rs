@@ -1,0 +1,215 @@
+//! `cargo xtask package`: load, validate, assemble, pack; and only then write.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use bytes::Bytes;
+
+use crate::archive;
+use crate::cli::PackageArgs;
+use crate::collection;
+use crate::feature::assemble;
+use crate::feature::binaries::{self, Binaries};
+use crate::feature::discover::{self, Target};
+use crate::feature::load::{self, Feature};
+use crate::feature::metadata::Metadata;
+use crate::feature::problem::{InvalidFeatures, Problem};
+use crate::oci::digest::Digest;
+use crate::output_folder;
+use crate::project;
+
+/// A target, packed in memory.
+#[derive(Debug, Clone)]
+pub struct Packed {
+    /// Its Features by id.
+    pub features: Vec<PackedFeature>,
+    /// Whether the target was one Feature, and not a collection.
+    pub single: bool,
+    /// What a reader should know: what was left out or skipped.
+    pub notes: Vec<String>,
+}
+
+/// One Feature, packed in memory.
+#[derive(Debug, Clone)]
+pub struct PackedFeature {
+    /// What its devcontainer-feature.json says.
+    pub metadata: Metadata,
+    /// The archive.
+    pub archive: Bytes,
+    /// The folder that it was made from.
+    pub folder: PathBuf,
+}
+
+impl PackedFeature {
+    /// The archive's file name, which is also the layer's title.
+    pub fn file_name(&self) -> String {
+        format!("devcontainer-feature-{}.tgz", self.metadata.id)
+    }
+}
+
+impl Packed {
+    /// The collection file of exactly these Features.
+    pub fn collection(&self) -> String {
+        collection::render(self.features.iter().map(|feature| feature.metadata.json.clone()).collect())
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &PackageArgs) -> anyhow::Result<()> {
+    let packed = target(args.target.as_deref())?;
+    for note in &packed.notes {
+        eprintln!("{note}");
+    }
+    write(&packed, &args.output_folder, args.force_clean_output_folder)?;
+    for feature in &packed.features {
+        eprintln!(
+            "{} {} -> {} ({} bytes, {})",
+            feature.metadata.id,
+            feature.metadata.version,
+            args.output_folder.join(feature.file_name()).display(),
+            feature.archive.len(),
+            Digest::of(&feature.archive),
+        );
+    }
+    Ok(())
+}
+
+/// Packs a target, or this repository's own Features; builds the binaries that ours ship.
+pub fn target(target: Option<&Path>) -> anyhow::Result<Packed> {
+    let folder = match target {
+        Some(target) => target.to_owned(),
+        None => project::root()?.join("features"),
+    };
+    let (found, features, notes) = load_all(&folder)?;
+    let binaries = own_binaries(target, &features)?;
+    pack(&found, &features, &binaries, notes)
+}
+
+/// Packs a target with binaries that are there already, by the id of the Feature that ships them.
+pub fn with_binaries(target: &Path, binaries: &Binaries) -> anyhow::Result<Packed> {
+    let (found, features, notes) = load_all(target)?;
+    pack(&found, &features, binaries, notes)
+}
+
+/// Writes the archives and the collection file, all or nothing.
+pub fn write(packed: &Packed, folder: &Path, force: bool) -> anyhow::Result<()> {
+    let collection = packed.collection();
+    let mut files: Vec<(String, &[u8])> =
+        packed.features.iter().map(|feature| (feature.file_name(), &feature.archive[..])).collect();
+    files.push((collection::FILE_NAME.to_owned(), collection.as_bytes()));
+    let sources: Vec<&Path> = packed.features.iter().map(|feature| feature.folder.as_path()).collect();
+    output_folder::write(&output_folder::Plan { folder, force, sources: &sources, files: &files })?;
+    Ok(())
+}
+
+/// Our own Features ship binaries; somebody else's have what their folders hold.
+fn own_binaries(target: Option<&Path>, features: &[Feature]) -> anyhow::Result<Binaries> {
+    let Ok(root) = project::root() else {
+        return Ok(Binaries::new());
+    };
+    let own = match target {
+        None => true,
+        Some(target) => {
+            let features = root.join("features").canonicalize().unwrap_or_default();
+            target.canonicalize().is_ok_and(|target| features.is_absolute() && target.starts_with(features))
+        }
+    };
+    if !own {
+        return Ok(Binaries::new());
+    }
+    let ids: Vec<String> = features.iter().map(|feature| feature.metadata.id.clone()).collect();
+    binaries::build(&root, &ids)
+}
+
+type Loaded = (Target, Vec<Feature>, Vec<String>);
+
+/// Finds and reads every Feature, and reports the problems of all of them together.
+fn load_all(target: &Path) -> anyhow::Result<Loaded> {
+    let found = discover::discover(target)?;
+    let mut features: Vec<Feature> = Vec::new();
+    let mut problems = Vec::new();
+    for folder in &found.folders {
+        match load::load(folder) {
+            Ok(feature) => features.push(feature),
+            Err(found) => problems.extend(found),
+        }
+    }
+    problems.extend(name_clashes(&features));
+    if !problems.is_empty() {
+        return Err(InvalidFeatures(problems).into());
+    }
+    features.sort_by(|a, b| a.metadata.id.cmp(&b.metadata.id));
+    let notes = notes(&found, &features);
+    Ok((found, features, notes))
+}
+
+/// Ids are folder names, so they differ; legacy ids may still claim another Feature's repository.
+fn name_clashes(features: &[Feature]) -> Vec<Problem> {
+    let mut names: Vec<(&str, &Path)> = Vec::new();
+    let mut problems = Vec::new();
+    for feature in features {
+        let metadata = &feature.metadata;
+        for id in std::iter::once(&metadata.id).chain(&metadata.legacy_ids) {
+            match names.iter().find(|(known, _)| known == id) {
+                Some((_, other)) => problems.push(Problem {
+                    path: feature.folder.clone(),
+                    what: format!(
+                        "the id \"{id}\" is also claimed by {}; each id names one Feature",
+                        other.display()
+                    ),
+                }),
+                None => names.push((id, &feature.folder)),
+            }
+        }
+    }
+    problems
+}
+
+fn notes(found: &Target, features: &[Feature]) -> Vec<String> {
+    let skipped =
+        found.skipped.iter().map(|folder| format!("skipped {}: no Feature in it", folder.display()));
+    let left_out = features.iter().flat_map(|feature| {
+        feature
+            .left_out
+            .iter()
+            .map(|path| format!("left out {}: never packed", feature.folder.join(path).display()))
+    });
+    let deprecated = features
+        .iter()
+        .filter(|feature| feature.metadata.deprecated)
+        .map(|feature| format!("the Feature \"{}\" is marked as deprecated", feature.metadata.id));
+    skipped.chain(left_out).chain(deprecated).collect()
+}
+
+fn pack(
+    found: &Target,
+    features: &[Feature],
+    binaries: &Binaries,
+    notes: Vec<String>,
+) -> anyhow::Result<Packed> {
+    let mtime = source_date_epoch()?;
+    let mut packed = Vec::new();
+    for feature in features {
+        let binaries = binaries.get(&feature.metadata.id).map_or(&[][..], Vec::as_slice);
+        let entries = assemble::entries(feature, binaries);
+        let archive = archive::pack(&entries, mtime).map_err(|error| {
+            InvalidFeatures(vec![Problem { path: feature.folder.clone(), what: error.to_string() }])
+        })?;
+        packed.push(PackedFeature {
+            metadata: feature.metadata.clone(),
+            archive: archive.into(),
+            folder: feature.folder.clone(),
+        });
+    }
+    Ok(Packed { features: packed, single: found.single, notes })
+}
+
+/// The one time of every entry: `SOURCE_DATE_EPOCH`, else 1970.
+fn source_date_epoch() -> anyhow::Result<u64> {
+    match std::env::var("SOURCE_DATE_EPOCH") {
+        Ok(text) => text.parse().with_context(|| {
+            format!("SOURCE_DATE_EPOCH is \"{text}\"; it must be a number of seconds since 1970")
+        }),
+        Err(_) => Ok(0),
+    }
+}

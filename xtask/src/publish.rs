@@ -1,0 +1,112 @@
+//! `cargo xtask publish`: pack, look at the registry, then push; or say what would be pushed.
+
+pub mod apply;
+pub mod error;
+pub mod plan;
+pub mod report;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use crate::cli::PublishArgs;
+use crate::oci::credentials::Sources;
+use crate::oci::reference::{Registry, Repository};
+use crate::oci::transport::{Access, Client, Notes};
+use crate::package::{self, Packed};
+use crate::project;
+use crate::registry::instance;
+use error::PublishError;
+use plan::Plan;
+
+/// The namespace of a local publish from a checkout without a remote.
+const LOCAL_NAMESPACE: &str = "local/features";
+/// The port that `cargo xtask registry serve` takes.
+const DEFAULT_PORT: u16 = 5000;
+
+/// Where to publish, and how.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// The registry.
+    pub registry: Registry,
+    /// The namespace below it, which is also the collection's repository.
+    pub namespace: Repository,
+    /// Where credentials come from.
+    pub sources: Sources,
+}
+
+/// Runs the command.
+pub fn run(args: &PublishArgs) -> anyhow::Result<()> {
+    let namespace = namespace(args)?;
+    let packed = package::target(args.target.as_deref())?;
+    packed.notes.iter().for_each(|note| eprintln!("{note}"));
+    let local = if args.local { Some(instance::borrow_or_start(&project::registry_root()?)?) } else { None };
+    let registry = match &local {
+        Some(local) => Registry::parse(&format!("localhost:{}", local.port()))?,
+        None => Registry::parse(&args.registry)?,
+    };
+    let destination = Destination { registry, namespace, sources: Sources::from_env() };
+    let notes: Notes = Arc::new(|text: &str| eprintln!("{text}"));
+    let plan = publish(&destination, &packed, args.dry_run, notes)?;
+    for sentence in report::sentences(&destination.registry, &plan, args.dry_run) {
+        eprintln!("{sentence}");
+    }
+    println!("{}", report::json_line(&plan));
+    if let Some(local) = local {
+        let port = local.serving_port().unwrap_or(DEFAULT_PORT);
+        if local.serving_port().is_none() && !args.dry_run {
+            eprintln!("keep `cargo xtask registry serve` running while a container is built from this line");
+        }
+        if !args.json {
+            println!("{}", report::paste_line(&format!("localhost:{port}"), &plan));
+        }
+        local.stop();
+    }
+    Ok(())
+}
+
+/// Publishes what is packed; with `dry_run` only reads and says what it would do.
+pub fn publish(
+    destination: &Destination,
+    packed: &Packed,
+    dry_run: bool,
+    notes: Notes,
+) -> anyhow::Result<Plan> {
+    let access = if dry_run { Access::Pull } else { Access::PullPush };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the asynchronous runtime")?;
+    runtime.block_on(async {
+        let client = Client::new(destination.registry.clone(), access, &destination.sources, notes)?;
+        let plan = plan::make(&client, &destination.namespace, packed).await?;
+        if !dry_run {
+            apply::apply(&client, &plan).await?;
+        }
+        Ok(plan)
+    })
+}
+
+fn namespace(args: &PublishArgs) -> anyhow::Result<Repository> {
+    if let Some(namespace) = &args.namespace {
+        return Ok(Repository::parse(namespace)?);
+    }
+    let folder = match &args.target {
+        Some(target) => target.clone(),
+        None => project::root()?,
+    };
+    match project::namespace_of_remote(&folder) {
+        Some(namespace) => Ok(Repository::parse(&namespace)?),
+        None if args.local => {
+            eprintln!("no git remote \"origin\", so the namespace is {LOCAL_NAMESPACE}; -n names another");
+            Ok(Repository::parse(LOCAL_NAMESPACE)?)
+        }
+        None => Err(PublishError::NoNamespace(shown(&folder)).into()),
+    }
+}
+
+fn shown(folder: &Path) -> String {
+    folder.display().to_string()
+}

@@ -1,0 +1,85 @@
+//! What is said about a publish: the official CLI's line of JSON, and sentences.
+
+use serde_json::{Map, Value, json};
+
+use crate::oci::reference::Registry;
+
+use super::plan::{Plan, Release};
+
+/// The official CLI's line: by Feature, what was published; an empty object where nothing was.
+pub fn json_line(plan: &Plan) -> String {
+    let mut line = Map::new();
+    for release in &plan.releases {
+        let entry = line.entry(release.id.clone()).or_insert_with(|| json!({}));
+        let Value::Object(entry) = entry else {
+            continue;
+        };
+        if release.tags.is_empty() {
+            continue;
+        }
+        match &release.legacy_id {
+            None => {
+                entry.insert("publishedTags".to_owned(), json!(release.tags));
+                entry.insert("digest".to_owned(), json!(release.artifact.digest.as_str()));
+                entry.insert("version".to_owned(), json!(release.version.to_string()));
+            }
+            Some(id) => {
+                let ids = entry.entry("publishedLegacyIds").or_insert_with(|| json!([]));
+                if let Value::Array(ids) = ids {
+                    ids.push(json!(id));
+                }
+            }
+        }
+    }
+    Value::Object(line).to_string()
+}
+
+/// One sentence for each repository.
+pub fn sentences(registry: &Registry, plan: &Plan, dry_run: bool) -> Vec<String> {
+    let mut sentences: Vec<String> =
+        plan.releases.iter().map(|release| sentence(registry, release, dry_run)).collect();
+    let at = format!("{registry}/{}", plan.collection.repository);
+    sentences.push(match (plan.collection.present, dry_run) {
+        (true, _) => format!("{at}: the collection is up to date"),
+        (false, true) => format!("{at}: would push the collection"),
+        (false, false) => format!("{at}: pushed the collection"),
+    });
+    sentences
+}
+
+fn sentence(registry: &Registry, release: &Release, dry_run: bool) -> String {
+    let Release { repository, version, artifact, tags, present, .. } = release;
+    let at = format!("{registry}/{repository}");
+    let digest = &artifact.digest;
+    let tags = tags.join(", ");
+    match (present, tags.is_empty(), dry_run) {
+        (true, true, _) => format!("{at}: {version} is already published with this content ({digest})"),
+        (true, false, true) => {
+            format!("{at}: {version} is there ({digest}); would set the missing tags {tags}")
+        }
+        (true, false, false) => format!("{at}: {version} was there ({digest}); set the missing tags {tags}"),
+        (false, _, true) => format!("{at}: would push {version} ({digest}) with the tags {tags}"),
+        (false, _, false) => format!("{at}: pushed {version} ({digest}) with the tags {tags}"),
+    }
+}
+
+/// The line for devcontainer.json.
+pub fn paste_line(registry: &str, plan: &Plan) -> String {
+    let features: Map<String, Value> = plan
+        .releases
+        .iter()
+        .filter(|release| release.legacy_id.is_none())
+        .map(|release| {
+            // A pre-release has no tag but its own.
+            let tag = if release.version.pre.is_empty() {
+                release.version.major.to_string()
+            } else {
+                release.version.to_string()
+            };
+            (format!("{registry}/{}:{tag}", release.repository), json!({}))
+        })
+        .collect();
+    let inner: Vec<String> =
+        features.iter().map(|(reference, options)| format!("{}: {options}", json!(reference))).collect();
+    format!("\"features\": {{ {} }}", inner.join(", "))
+}

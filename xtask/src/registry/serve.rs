@@ -1,0 +1,42 @@
+//! `cargo xtask registry serve`.
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::instance;
+use super::server::{self, Options};
+use crate::cli::{RegistryArgs, RegistryCommand, ServeArgs};
+use crate::project;
+
+/// Runs the command.
+pub fn run(args: &RegistryArgs) -> anyhow::Result<()> {
+    match &args.command {
+        RegistryCommand::Serve(args) => serve(args),
+    }
+}
+
+fn serve(args: &ServeArgs) -> anyhow::Result<()> {
+    let root = match &args.root {
+        Some(root) => root.clone(),
+        None => project::registry_root()?,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Before the port is open, so that no signal finds the default action.
+    let signals = {
+        let _context = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    let serving = server::serve(&root, &Options { port: args.port, ..Options::default() })?;
+    instance::announce(&root, &serving).with_context(|| format!("cannot write to {}", root.display()))?;
+    eprintln!("serving {} on {}; end with Ctrl-C", root.display(), serving.host());
+    let (mut interrupt, mut terminate) = signals;
+    runtime.block_on(async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    });
+    instance::withdraw(&root, serving.instance());
+    serving.stop();
+    Ok(())
+}

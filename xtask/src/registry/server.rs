@@ -1,0 +1,313 @@
+//! Listening, dispatching, stopping.
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::http::response::Builder;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::sync::watch;
+
+use super::body::Answer;
+use super::error::Refusal;
+use super::route::{self, Route};
+use super::store::Store;
+use super::{blobs, manifests, tags, uploads};
+use crate::oci::reference::is_local_host;
+
+/// The header with a content's digest.
+pub const DIGEST_HEADER: &str = "docker-content-digest";
+/// The header by which a process of ours is known again.
+pub const INSTANCE_HEADER: &str = "x-registry-instance";
+const MAX_PAGE: usize = 1000;
+
+/// What a request leads to.
+pub type Reply = Result<Response<Answer>, Refusal>;
+
+/// What the handlers share.
+#[derive(Debug)]
+pub struct State {
+    /// The content.
+    pub store: Store,
+    /// The most tags in one answer.
+    pub max_page: usize,
+    /// Uploads that somebody writes to.
+    pub busy: Mutex<HashSet<PathBuf>>,
+    instance: String,
+}
+
+/// How to serve.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The port; 0 takes a free one.
+    pub port: u16,
+    /// The most tags in one answer.
+    pub max_page: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { port: 0, max_page: MAX_PAGE }
+    }
+}
+
+/// Why it does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Somebody else has the port.
+    #[error("port {0} on localhost is in use; stop what uses it, or choose another with --port")]
+    PortInUse(u16),
+    /// The folder cannot be used.
+    #[error("the registry's folder {} cannot be used: {source}", root.display())]
+    Store {
+        /// The folder.
+        root: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The system refuses.
+    #[error("the registry cannot start: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// A registry that runs in a thread of its own, until it is stopped or dropped.
+#[derive(Debug)]
+pub struct Serving {
+    port: u16,
+    instance: String,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Serving {
+    /// The port on localhost.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `localhost:PORT`.
+    pub fn host(&self) -> String {
+        format!("localhost:{}", self.port)
+    }
+
+    /// What tells this process from others.
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// Lets running requests end, then stops.
+    pub fn stop(mut self) {
+        self.shut_down();
+    }
+
+    fn shut_down(&mut self) {
+        // An error means that the thread has ended already.
+        let _ = self.stop.send(true);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+/// Serves a folder on this machine's loopback addresses.
+pub fn serve(root: &Path, options: &Options) -> Result<Serving, ServeError> {
+    let store = Store::open(root).map_err(|source| ServeError::Store { root: root.to_owned(), source })?;
+    let (port, listeners) = bind(options.port)?;
+    let instance = new_instance(&store)?;
+    let state = Arc::new(State {
+        store,
+        max_page: options.max_page.max(1),
+        busy: Mutex::default(),
+        instance: instance.clone(),
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let listeners = {
+        let _context = runtime.enter();
+        listeners.into_iter().map(tokio::net::TcpListener::from_std).collect::<io::Result<Vec<_>>>()?
+    };
+    let (stop, stopped) = watch::channel(false);
+    let thread = std::thread::Builder::new().name("registry".to_owned()).spawn(move || {
+        runtime.block_on(run(listeners, state, stopped));
+    })?;
+    Ok(Serving { port, instance, stop, thread: Some(thread) })
+}
+
+/// A name that no other process has: the random one of a file that is gone at once.
+fn new_instance(store: &Store) -> io::Result<String> {
+    let file = tempfile::Builder::new().prefix("").rand_bytes(32).tempfile_in(store.root().join("tmp"))?;
+    Ok(file.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default())
+}
+
+/// Binds both families, since `localhost` may mean either of them.
+fn bind(port: u16) -> Result<(u16, Vec<TcpListener>), ServeError> {
+    // A free port of one family may be taken in the other; then another is tried.
+    for attempt in 0..16 {
+        let listen = |error: io::Error| match error.kind() {
+            io::ErrorKind::AddrInUse => ServeError::PortInUse(port),
+            _ => ServeError::Io(error),
+        };
+        let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(listen)?;
+        let bound = v4.local_addr()?.port();
+        let mut listeners = vec![v4];
+        match TcpListener::bind((Ipv6Addr::LOCALHOST, bound)) {
+            Ok(v6) => listeners.push(v6),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && port == 0 && attempt < 15 => continue,
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                return Err(ServeError::PortInUse(bound));
+            }
+            // There are machines without IPv6.
+            Err(_) => {}
+        }
+        for listener in &listeners {
+            listener.set_nonblocking(true)?;
+        }
+        return Ok((bound, listeners));
+    }
+    Err(ServeError::PortInUse(port))
+}
+
+async fn run(listeners: Vec<tokio::net::TcpListener>, state: Arc<State>, stopped: watch::Receiver<bool>) {
+    let mut connections = tokio::task::JoinSet::new();
+    let mut accepting = tokio::task::JoinSet::new();
+    let (sender, mut accepted) = tokio::sync::mpsc::channel(16);
+    for listener in listeners {
+        let sender = sender.clone();
+        accepting.spawn(async move {
+            loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => {
+                        if sender.send(stream).await.is_err() {
+                            return;
+                        }
+                    }
+                    // Out of descriptors, most likely: they come back.
+                    Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+                }
+            }
+        });
+    }
+    let mut stopping = stopped.clone();
+    loop {
+        tokio::select! {
+            Some(stream) = accepted.recv() => {
+                connections.spawn(connection(stream, Arc::clone(&state), stopped.clone()));
+            }
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            // Also when the handle is gone.
+            _ = stopping.changed() => break,
+        }
+    }
+    accepting.abort_all();
+    while connections.join_next().await.is_some() {}
+}
+
+async fn connection(stream: tokio::net::TcpStream, state: Arc<State>, mut stopped: watch::Receiver<bool>) {
+    let service = service_fn(move |request| {
+        let state = Arc::clone(&state);
+        async move { Ok::<_, Infallible>(handle(&state, request).await) }
+    });
+    // The timer ends a connection that sends half a request head and then nothing.
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(hyper_util::rt::TokioTimer::new())
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    // Errors of one connection concern its client, who sees them.
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}
+
+async fn handle(state: &State, request: Request<Incoming>) -> Response<Answer> {
+    match dispatch(state, request).await {
+        Ok(response) => response,
+        Err(refusal) => {
+            let mut response = Response::new(Answer::bytes(refusal.body()));
+            *response.status_mut() = refusal.status;
+            response
+                .headers_mut()
+                .insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
+            response
+        }
+    }
+}
+
+async fn dispatch(state: &State, request: Request<Incoming>) -> Reply {
+    check_host(&request)?;
+    let (head, body) = request.into_parts();
+    let query = head.uri.query();
+    let Some(route) = route::parse(head.uri.path()) else {
+        return Err(Refusal::new(
+            StatusCode::NOT_FOUND,
+            "NAME_INVALID",
+            "no path of the API, or a name that is not allowed",
+        ));
+    };
+    let is_head = head.method == Method::HEAD;
+    match (head.method.as_str(), &route) {
+        ("GET" | "HEAD", Route::Base) => base(state),
+        ("GET" | "HEAD", Route::Blob(name, digest)) => blobs::get(state, name, digest, is_head).await,
+        ("POST", Route::Uploads(name)) => uploads::start(state, name, query, body).await,
+        ("GET", Route::Upload(name, id)) => uploads::status(state, name, id),
+        ("PATCH", Route::Upload(name, id)) => uploads::chunk(state, name, id, &head.headers, body).await,
+        ("PUT", Route::Upload(name, id)) => uploads::close(state, name, id, query, body).await,
+        ("DELETE", Route::Upload(name, id)) => uploads::cancel(state, name, id),
+        ("GET" | "HEAD", Route::Manifest(name, reference)) => manifests::get(state, name, reference, is_head),
+        ("PUT", Route::Manifest(name, reference)) => {
+            manifests::put(state, name, reference, &head.headers, body).await
+        }
+        ("GET", Route::Tags(name)) => tags::list(state, name, query),
+        _ => Err(Refusal::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "UNSUPPORTED",
+            "this method is not supported here",
+        )),
+    }
+}
+
+/// A web page can make a browser send requests to this machine, but not under this machine's name.
+fn check_host(request: &Request<Incoming>) -> Result<(), Refusal> {
+    let host = request.headers().get(HOST).and_then(|value| value.to_str().ok());
+    let authority = host.and_then(|host| host.parse::<hyper::http::uri::Authority>().ok());
+    match authority {
+        Some(authority) if is_local_host(authority.host()) => Ok(()),
+        _ => Err(Refusal::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "DENIED",
+            "this registry is localhost and nothing else",
+        )),
+    }
+}
+
+fn base(state: &State) -> Reply {
+    let builder = Response::builder()
+        .status(StatusCode::OK)
+        .header(CONTENT_TYPE, "application/json")
+        .header("docker-distribution-api-version", "registry/2.0")
+        .header(INSTANCE_HEADER, &state.instance);
+    respond(builder, Answer::bytes("{}"))
+}
+
+/// Ends a response; its parts are ours, so they are valid.
+pub(super) fn respond(builder: Builder, answer: Answer) -> Reply {
+    builder.body(answer).map_err(|error| {
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", format!("no answer can be made: {error}"))
+    })
+}
