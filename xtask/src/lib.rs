@@ -1,4 +1,15 @@
 //! The publisher as a library: one file a verb, shared with its tests.
 
 pub mod arch;
+pub mod archive;
+pub mod build;
 pub mod cli;
+pub mod collection;
+pub mod exit;
+pub mod feature;
+pub mod oci;
+pub mod output_folder;
+pub mod package;
+pub mod project;
+pub mod publish;
+pub mod registry;

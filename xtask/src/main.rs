@@ -3,10 +3,26 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::cli::Cli;
+use xtask::cli::{Cli, Command};
+use xtask::exit::Exit;
+use xtask::{package, publish, registry};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let _ = cli.command;
-    ExitCode::SUCCESS
+    let result = match Cli::parse().command {
+        Command::Package(args) => package::run(&args),
+        Command::Publish(args) => publish::run(&args),
+        Command::Registry(args) => registry::serve::run(&args),
+        Command::Build(_) | Command::TestScenarios(_) | Command::Bench(_) | Command::Ci(_) => {
+            Err(anyhow::anyhow!("this command is not there yet"))
+        }
+    };
+    match result {
+        Ok(()) => Exit::Ok.into(),
+        Err(error) => {
+            for line in format!("{error:#}").lines() {
+                eprintln!("error: {line}");
+            }
+            Exit::of(&error).into()
+        }
+    }
 }
