@@ -39,19 +39,13 @@ use unpack::UnpackError;
 const CLAUDE: &str = "usr/local/lib/agent-sandbox/claude";
 
 /// Folders that are this product's alone.
-const OWN_FOLDERS: [&str; 3] = [
-    "usr/local/lib/agent-sandbox",
-    "usr/local/libexec/agent-sandbox",
-    "etc/agent-sandbox",
-];
+const OWN_FOLDERS: [&str; 3] =
+    ["usr/local/lib/agent-sandbox", "usr/local/libexec/agent-sandbox", "etc/agent-sandbox"];
 
 /// The sandbox's own programs, which come with the Feature.
 const PROGRAMS: [(&str, &str); 2] = [
     ("sandboxd", "usr/local/libexec/agent-sandbox/sandboxd"),
-    (
-        "agent-sandbox",
-        "usr/local/libexec/agent-sandbox/agent-sandbox",
-    ),
+    ("agent-sandbox", "usr/local/libexec/agent-sandbox/agent-sandbox"),
 ];
 
 /// Names on PATH; the program behind both decides by the name it was called with.
@@ -160,10 +154,7 @@ pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<Record, Insta
     let programs = read_programs(&options.source, platform.machine)?;
     let client = Client::new()?;
     let release = find_release(&client, options, platform)?;
-    say(&format!(
-        "fetching Claude Code {} for {platform} from {}",
-        release.version, release.tarball
-    ));
+    say(&format!("fetching Claude Code {} for {platform} from {}", release.version, release.tarball));
 
     let mut stage = Stage::new(&options.root);
     for folder in OWN_FOLDERS {
@@ -171,10 +162,7 @@ pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<Record, Insta
     }
     let mut archive = stage.scratch(CLAUDE)?;
     download(&client, &release, &mut archive)?;
-    say(&format!(
-        "verified {}, unpacking",
-        release.integrity.prefix()
-    ));
+    say(&format!("verified {}, unpacking", release.integrity.prefix()));
     let program = stage.file(CLAUDE)?;
     unpack_program(&mut archive, program, &release, platform.machine)?;
 
@@ -199,44 +187,31 @@ pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<Record, Insta
 fn read_programs(source: &Path, machine: Machine) -> Result<Vec<Vec<u8>>, InstallError> {
     let read = |name: &str| {
         let path = source.join(name);
-        let fail = |why: String| InstallError::Source {
-            path: path.clone(),
-            why,
-        };
+        let fail = |why: String| InstallError::Source { path: path.clone(), why };
         let bytes = fs::read(&path).map_err(|error| fail(format!("cannot be read: {error}")))?;
-        machine
-            .check_elf(&bytes)
-            .map_err(|error| fail(error.to_string()))?;
+        machine.check_elf(&bytes).map_err(|error| fail(error.to_string()))?;
         Ok(bytes)
     };
     PROGRAMS.iter().map(|(name, _)| read(name)).collect()
 }
 
-fn find_release(
-    client: &Client,
-    options: &Options,
-    platform: Platform,
-) -> Result<Release, InstallError> {
+fn find_release(client: &Client, options: &Options, platform: Platform) -> Result<Release, InstallError> {
     let package = npm::package_for(platform);
     let url = npm::packument_url(&options.registry, &package).map_err(OptionError::Registry)?;
     let mut answer = Vec::new();
-    client
-        .get(&url, npm::PACKUMENT_TYPE, MAX_PACKUMENT)?
-        .read_all(|bytes| {
-            answer.extend_from_slice(bytes);
-            Ok::<_, FetchError>(())
-        })?;
+    client.get(&url, npm::PACKUMENT_TYPE, MAX_PACKUMENT)?.read_all(|bytes| {
+        answer.extend_from_slice(bytes);
+        Ok::<_, FetchError>(())
+    })?;
     Ok(npm::pick(&answer, &package, &options.version)?)
 }
 
 fn download(client: &Client, release: &Release, to: &mut StagedFile) -> Result<(), InstallError> {
     let mut hasher = Hasher::default();
-    client
-        .get(&release.tarball, "*/*", MAX_TARBALL)?
-        .read_all(|bytes| {
-            hasher.update(bytes);
-            to.write(bytes).map_err(InstallError::from)
-        })?;
+    client.get(&release.tarball, "*/*", MAX_TARBALL)?.read_all(|bytes| {
+        hasher.update(bytes);
+        to.write(bytes).map_err(InstallError::from)
+    })?;
     check_integrity(release, &hasher.finish())
 }
 
@@ -263,13 +238,11 @@ fn unpack_program(
         head.extend(bytes.iter().take(ELF_HEAD - head.len()));
         program.write(bytes).map_err(InstallError::from)
     })?;
-    machine
-        .check_elf(&head)
-        .map_err(|source| InstallError::Program {
-            package: release.package.clone(),
-            version: release.version.to_string(),
-            source,
-        })?;
+    machine.check_elf(&head).map_err(|source| InstallError::Program {
+        package: release.package.clone(),
+        version: release.version.to_string(),
+        source,
+    })?;
     Ok(program.finish(0o755)?)
 }
 

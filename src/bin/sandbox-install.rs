@@ -21,10 +21,7 @@ fn install() -> Result<(), InstallError> {
         Command::Help => print!("{USAGE}"),
         Command::Install(options) => {
             let record = run(&options, |line| eprintln!("sandbox-install: {line}"))?;
-            eprintln!(
-                "sandbox-install: installed Claude Code {}",
-                record.claude_version
-            );
+            eprintln!("sandbox-install: installed Claude Code {}", record.claude_version);
         }
     }
     Ok(())
