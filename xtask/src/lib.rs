@@ -1,5 +1,6 @@
 //! The publisher as a library: one file a verb, shared with its tests.
 
+pub mod apt;
 pub mod arch;
 pub mod archive;
 pub mod build;
@@ -13,3 +14,4 @@ pub mod package;
 pub mod project;
 pub mod publish;
 pub mod registry;
+pub mod sh;

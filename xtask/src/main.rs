@@ -5,14 +5,15 @@ use std::process::ExitCode;
 use clap::Parser;
 use xtask::cli::{Cli, Command};
 use xtask::exit::Exit;
-use xtask::{package, publish, registry};
+use xtask::{build, package, publish, registry};
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Package(args) => package::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Registry(args) => registry::serve::run(&args),
-        Command::Build(_) | Command::TestScenarios(_) | Command::Bench(_) | Command::Ci(_) => {
+        Command::Build(args) => build::verb(&args),
+        Command::TestScenarios(_) | Command::Bench(_) | Command::Ci(_) => {
             Err(anyhow::anyhow!("this command is not there yet"))
         }
     };

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Runs as root while the image is built: picks the installer for this machine and hands over.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+machine=$(uname -m)
+case "$machine" in
+    x86_64) arch=amd64 ;;
+    aarch64) arch=arm64 ;;
+    *)
+        echo "claude-code: no binaries for '$machine'; amd64 (x86_64) and arm64 (aarch64) are supported" >&2
+        exit 6
+        ;;
+esac
+exec "$here/bin/$arch/sandbox-install"
