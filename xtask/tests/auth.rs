@@ -1,0 +1,238 @@
+//! Authentication: who gets to see which credentials.
+
+mod support;
+
+use std::path::Path;
+
+use base64::Engine as _;
+use support::proxy::{Proxy, Seen, reply};
+use support::{Collection, NAMESPACE, destination, push_to};
+use xtask::exit::Exit;
+use xtask::oci::credentials::Sources;
+use xtask::oci::secret::Secret;
+use xtask::publish::Destination;
+use xtask::registry::server::{Options, serve};
+
+const PASSWORD: &str = "s3cr3t-passw0rd";
+const TOKEN: &str = "t0ken-for-one-run";
+
+fn basic() -> String {
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("me:{PASSWORD}")))
+}
+
+/// A registry's front that wants a token; `realm` is where it sends for it.
+fn guarded(
+    realm: impl Fn(&str) -> String + Send + Sync + 'static,
+) -> (Proxy, xtask::registry::server::Serving, tempfile::TempDir) {
+    let root = tempfile::tempdir().unwrap();
+    let registry = serve(root.path(), &Options::default()).unwrap();
+    let proxy = Proxy::start(registry.port(), move |seen| {
+        if seen.path == "/token" {
+            return Some(token_server(seen));
+        }
+        if seen.header("authorization") == Some(&format!("Bearer {TOKEN}")) {
+            return None;
+        }
+        let challenge = format!(
+            "Bearer realm=\"{}\",service=\"the service\",scope=\"x\"",
+            realm(seen.header("host").unwrap())
+        );
+        Some(reply(
+            401,
+            &[("www-authenticate", &challenge)],
+            r#"{"errors":[{"code":"UNAUTHORIZED","message":"log in"}]}"#,
+        ))
+    });
+    (proxy, registry, root)
+}
+
+fn token_server(seen: &Seen) -> hyper::Response<http_body_util::Full<bytes::Bytes>> {
+    if seen.method == "POST" || seen.header("authorization") == Some(&basic()) {
+        reply(200, &[], &format!(r#"{{"token":"{TOKEN}"}}"#))
+    } else {
+        reply(401, &[], r#"{"errors":[{"code":"UNAUTHORIZED","message":"wrong password"}]}"#)
+    }
+}
+
+fn with_variable(port: u16, password: &str) -> Destination {
+    let sources = Sources {
+        oci_auth: Some(Secret::new(format!("ghcr.io|x|y,localhost:{port}|me|{password}"))),
+        ..Sources::default()
+    };
+    Destination { sources, ..destination(port) }
+}
+
+fn one_feature() -> xtask::package::Packed {
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    collection.pack()
+}
+
+#[test]
+fn a_token_is_fetched_once_for_each_repository() {
+    let (proxy, _registry, _root) = guarded(|host| format!("http://{host}/token"));
+    push_to(&with_variable(proxy.port, PASSWORD), &one_feature(), false).0.unwrap();
+    let tokens: Vec<Seen> = proxy.seen().into_iter().filter(|seen| seen.path == "/token").collect();
+    let scopes: Vec<&str> = tokens.iter().map(|seen| seen.query.as_str()).collect();
+    let ns = NAMESPACE.replace('/', "%2F");
+    assert_eq!(
+        scopes,
+        [
+            format!("scope=repository%3A{ns}%2Fa%3Apull%2Cpush&service=the+service"),
+            format!("scope=repository%3A{ns}%3Apull%2Cpush&service=the+service"),
+        ]
+    );
+    for seen in proxy.seen().iter().filter(|seen| seen.path != "/token") {
+        assert_ne!(
+            seen.header("authorization"),
+            Some(basic().as_str()),
+            "the password went to the registry: {}",
+            seen.line()
+        );
+    }
+}
+
+#[test]
+fn a_dry_run_asks_for_no_right_to_write() {
+    let (proxy, _registry, _root) = guarded(|host| format!("http://{host}/token"));
+    push_to(&with_variable(proxy.port, PASSWORD), &one_feature(), true).0.unwrap();
+    assert!(proxy.seen().iter().any(|seen| seen.path == "/token"));
+    assert!(proxy.seen().iter().all(|seen| !seen.query.contains("push")));
+}
+
+#[test]
+fn wrong_credentials_are_one_sentence_without_them() {
+    let (proxy, _registry, _root) = guarded(|host| format!("http://{host}/token"));
+    let (result, notes) = push_to(&with_variable(proxy.port, "wr0ng"), &one_feature(), false);
+    let error = result.unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::Registry);
+    let text = format!("{error:#} {error:?} {notes:?}");
+    assert!(
+        text.contains("with the credentials from DEVCONTAINERS_OCI_AUTH: UNAUTHORIZED (wrong password)"),
+        "{text}"
+    );
+    assert!(!text.contains("wr0ng"), "{text}");
+    assert!(proxy.writes().is_empty());
+}
+
+#[test]
+fn a_realm_elsewhere_gets_nothing() {
+    let thief = Proxy::start(1, |seen| Some(token_server(seen)));
+    let realm = format!("http://localhost:{}/token", thief.port);
+    let (proxy, _registry, _root) = guarded(move |_| realm.clone());
+    let (result, _) = push_to(&with_variable(proxy.port, PASSWORD), &one_feature(), false);
+    let error = result.unwrap_err().to_string();
+    let pair = format!("localhost:{}=localhost:{}", proxy.port, thief.port);
+    assert!(error.contains(&format!("set DEVCONTAINERS_OCI_AUTH_HOSTS=\"{pair}\"")), "{error}");
+    assert!(thief.seen().is_empty(), "a realm that nobody trusts was asked");
+    // Named by the user, it is fine.
+    let mut trusting = with_variable(proxy.port, PASSWORD);
+    trusting.sources.trusted_realms = pair;
+    push_to(&trusting, &one_feature(), false).0.unwrap();
+    assert!(!thief.seen().is_empty());
+}
+
+#[test]
+fn authorization_stays_with_the_registry() {
+    let root = tempfile::tempdir().unwrap();
+    let registry = serve(root.path(), &Options::default()).unwrap();
+    // Another host: where blobs are redirected to, and where uploads go.
+    let storage = Proxy::start(registry.port(), |_| None);
+    let elsewhere = format!("http://localhost:{}", storage.port);
+    let front = Proxy::start(registry.port(), move |seen| {
+        if seen.header("authorization") != Some(&basic()) {
+            return Some(reply(401, &[("www-authenticate", "Basic realm=\"r\"")], ""));
+        }
+        if seen.method == "GET" && seen.path.contains("/blobs/sha256:") {
+            return Some(reply(307, &[("location", &format!("{elsewhere}{}", seen.path))], ""));
+        }
+        if seen.method == "POST" {
+            let answer = support::http_in_thread("POST", &format!("{elsewhere}{}", seen.path));
+            return Some(reply(
+                202,
+                &[("location", &format!("{elsewhere}{}?state=a%2Fb", answer.header("location")))],
+                "",
+            ));
+        }
+        None
+    });
+    let collection = Collection::new();
+    let folder = collection.feature("a", "1.0.0", "");
+    let to = with_variable(front.port, PASSWORD);
+    push_to(&to, &collection.pack(), false).0.unwrap();
+    // Alone, so that the published collection is read and merged.
+    collection.feature("a", "1.0.1", "");
+    push_to(&to, &support::pack(&folder).unwrap(), false).0.unwrap();
+    let seen = storage.seen();
+    let uploads: Vec<&Seen> = seen.iter().filter(|seen| seen.method == "PUT").collect();
+    assert!(
+        !uploads.is_empty()
+            && uploads.iter().all(|seen| seen.query.starts_with("state=a%2Fb&digest=sha256%3A")),
+        "{uploads:?}"
+    );
+    assert!(seen.iter().any(|seen| seen.method == "GET"), "no blob was read from elsewhere");
+    assert!(seen.iter().all(|seen| seen.header("authorization").is_none()), "the password left the registry");
+}
+
+#[test]
+fn credentials_are_looked_for_in_order() {
+    let home = tempfile::tempdir().unwrap();
+    let config = |text: &str| std::fs::write(home.path().join("config.json"), text).unwrap();
+    let registry = |text: &str| xtask::oci::reference::Registry::parse(text).unwrap();
+    let mut sources = Sources {
+        docker_config: Some(home.path().to_owned()),
+        github_token: Some(Secret::new("gh")),
+        ..Sources::default()
+    };
+    let found = |sources: &Sources, host: &str| sources.find(&registry(host)).unwrap().describe();
+    let file = format!("with the credentials from {}", home.path().join("config.json").display());
+    assert_eq!(found(&sources, "ghcr.io"), "with the credentials from GITHUB_TOKEN");
+    assert_eq!(found(&sources, "localhost:5000"), "without credentials");
+    assert_eq!(found(&sources, "evil-ghcr.io"), "without credentials");
+    config(
+        r#"{"auths":{"ghcr.io":{"auth":"eDp5"},"https://index.docker.io/v1/":{"auth":"eDp5"},"r.example":{"identitytoken":"i"}}}"#,
+    );
+    assert_eq!(found(&sources, "ghcr.io"), file);
+    assert_eq!(found(&sources, "docker.io"), file);
+    assert_eq!(found(&sources, "r.example"), file);
+    assert_eq!(found(&sources, "other.example"), "without credentials");
+    sources.oci_auth = Some(Secret::new("ghcr.io|u|t"));
+    assert_eq!(found(&sources, "ghcr.io"), "with the credentials from DEVCONTAINERS_OCI_AUTH");
+    sources.oci_auth = Some(Secret::new("ghcr.io|t0ps3cret"));
+    let error = sources.find(&registry("ghcr.io")).unwrap_err().to_string();
+    assert!(error.contains("is incomplete") && !error.contains("t0ps3cret"), "{error}");
+    sources.oci_auth = None;
+    config("{");
+    assert!(sources.find(&registry("ghcr.io")).unwrap_err().to_string().contains("is not JSON: line 1"));
+    config(r#"{"credHelpers":{"ghcr.io":"../../bin/sh"}}"#);
+    assert!(
+        sources
+            .find(&registry("ghcr.io"))
+            .unwrap_err()
+            .to_string()
+            .contains("cannot name a credential helper")
+    );
+    sources.github_host = Some("github.example".to_owned());
+    sources.docker_config = None;
+    assert_eq!(found(&sources, "ghcr.io"), "without credentials");
+    assert!(Path::new(home.path()).exists());
+}
+
+#[test]
+fn an_identity_token_buys_a_token() {
+    let (proxy, _registry, _root) = guarded(|host| format!("http://{host}/token"));
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(
+        home.path().join("config.json"),
+        format!(r#"{{"auths":{{"localhost:{}":{{"identitytoken":"id&=%"}}}}}}"#, proxy.port),
+    )
+    .unwrap();
+    let sources = Sources { docker_config: Some(home.path().to_owned()), ..Sources::default() };
+    push_to(&Destination { sources, ..destination(proxy.port) }, &one_feature(), false).0.unwrap();
+    let asked = proxy.seen().into_iter().find(|seen| seen.path == "/token").unwrap();
+    assert_eq!(
+        (asked.method.as_str(), asked.header("content-type")),
+        ("POST", Some("application/x-www-form-urlencoded"))
+    );
+    assert_eq!(asked.query, "", "a secret was in an address");
+}

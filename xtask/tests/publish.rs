@@ -1,0 +1,293 @@
+//! Publishing, against the embedded registry and Debian's, as seen from outside.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use support::docker_registry::DockerRegistry;
+use support::proxy::{Proxy, reply};
+use support::{Collection, NAMESPACE, collection_of, destination, digest_of, push, push_to};
+use xtask::exit::Exit;
+use xtask::publish::report;
+use xtask::registry::server::{Options, Serving, serve};
+
+struct Embedded {
+    serving: Serving,
+    _root: tempfile::TempDir,
+}
+
+fn embedded() -> Embedded {
+    embedded_with(Options::default())
+}
+
+fn embedded_with(options: Options) -> Embedded {
+    let root = tempfile::tempdir().unwrap();
+    Embedded { serving: serve(root.path(), &options).unwrap(), _root: root }
+}
+
+impl Embedded {
+    fn port(&self) -> u16 {
+        self.serving.port()
+    }
+}
+
+/// The whole life of a collection; every registry must agree.
+fn life(port: u16) {
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    collection.feature("b", "0.1.0", "");
+    let first = collection.pack();
+    let plan = push(port, &first).unwrap();
+    let digest = plan.releases[0].artifact.digest.to_string();
+    assert_eq!(
+        report::json_line(&plan),
+        format!(
+            r#"{{"a":{{"publishedTags":["1","1.0","1.0.0","latest"],"digest":"{digest}","version":"1.0.0"}},"b":{{"publishedTags":["0","0.1","0.1.0","latest"],"digest":"{}","version":"0.1.0"}}}}"#,
+            plan.releases[1].artifact.digest
+        )
+    );
+    for tag in ["1", "1.0", "1.0.0", "latest"] {
+        assert_eq!(digest_of(port, &format!("{NAMESPACE}/a"), tag).as_ref(), Some(&digest), "{tag}");
+    }
+    // The same again does nothing.
+    assert_eq!(report::json_line(&push(port, &first).unwrap()), r#"{"a":{},"b":{}}"#);
+
+    // A fix, alone: its tags move, and the collection keeps the other Feature.
+    collection.feature("a", "1.0.1", "");
+    let single = support::pack(&collection.path().join("a")).unwrap();
+    let plan = push(port, &single).unwrap();
+    assert_eq!(plan.releases[0].tags, ["1", "1.0", "1.0.1", "latest"]);
+    assert_eq!(
+        digest_of(port, &format!("{NAMESPACE}/a"), "1.0.0"),
+        Some(digest),
+        "a published version changed"
+    );
+    let listed = collection_of(port);
+    let listed: Vec<_> = listed["features"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| (f["id"].as_str().unwrap(), f["version"].as_str().unwrap()))
+        .collect();
+    assert_eq!(listed, [("a", "1.0.1"), ("b", "0.1.0")]);
+
+    // A pre-release takes its own tag only.
+    collection.feature("a", "2.0.0-rc.1", "");
+    let plan = push(port, &collection.pack()).unwrap();
+    assert_eq!(plan.releases[0].tags, ["2.0.0-rc.1"]);
+
+    // Other bytes under a published version: an error, and nothing of the run is published.
+    collection.feature("a", "1.0.1", r#","description":"changed""#);
+    collection.feature("b", "0.2.0", "");
+    let error = push(port, &collection.pack()).unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::VersionConflict, "{error:#}");
+    assert!(
+        error.to_string().starts_with(&format!(
+            "localhost:{port}/{NAMESPACE}/a:1.0.1 is already published with other content"
+        )),
+        "{error}"
+    );
+    assert_eq!(
+        digest_of(port, &format!("{NAMESPACE}/b"), "0.2.0"),
+        None,
+        "a run that failed published something"
+    );
+}
+
+#[test]
+fn a_collection_lives_on_the_embedded_registry() {
+    life(embedded().port());
+}
+
+#[test]
+fn a_collection_lives_on_docker_registry() {
+    if let Some(registry) = DockerRegistry::start() {
+        life(registry.port);
+    }
+}
+
+#[test]
+fn nothing_is_written_when_any_version_conflicts() {
+    let registry = embedded();
+    let collection = Collection::new();
+    collection.feature("z", "1.0.0", "");
+    push(registry.port(), &collection.pack()).unwrap();
+    let proxy = Proxy::start(registry.port(), |_| None);
+    collection.feature("a", "1.0.0", "");
+    collection.feature("z", "1.0.0", r#","description":"other""#);
+    let error = push(proxy.port, &collection.pack()).unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::VersionConflict, "{error:#}");
+    assert_eq!(proxy.writes(), Vec::<String>::new());
+    assert!(!proxy.seen().is_empty());
+}
+
+#[test]
+fn a_dry_run_writes_nothing_and_plans_the_same() {
+    let registry = embedded();
+    let proxy = Proxy::start(registry.port(), |_| None);
+    let collection = Collection::new();
+    collection.feature("a", "1.2.3", "");
+    let packed = collection.pack();
+    let planned = push_to(&destination(proxy.port), &packed, true).0.unwrap();
+    assert_eq!(proxy.writes(), Vec::<String>::new());
+    let done = push(proxy.port, &packed).unwrap();
+    assert_eq!(report::json_line(&planned), report::json_line(&done));
+    assert!(!proxy.writes().is_empty());
+}
+
+#[test]
+fn blobs_come_before_manifests_and_latest_and_the_collection_last() {
+    let registry = embedded();
+    let proxy = Proxy::start(registry.port(), |_| None);
+    let collection = Collection::new();
+    collection.feature("a", "1.2.3", "");
+    let plan = push(proxy.port, &collection.pack()).unwrap();
+    let base = format!("/v2/{NAMESPACE}");
+    let manifests: Vec<String> = proxy
+        .seen()
+        .iter()
+        .filter(|seen| seen.method == "PUT" && seen.path.contains("/manifests/"))
+        .map(|seen| seen.path.clone())
+        .collect();
+    assert_eq!(
+        manifests,
+        [
+            format!("{base}/a/manifests/{}", plan.releases[0].artifact.digest),
+            format!("{base}/a/manifests/1.2.3"),
+            format!("{base}/a/manifests/1.2"),
+            format!("{base}/a/manifests/1"),
+            format!("{base}/a/manifests/latest"),
+            format!("{base}/manifests/{}", plan.collection.artifact.digest),
+            format!("{base}/manifests/latest"),
+        ]
+    );
+    let first_manifest = proxy.writes().iter().position(|line| line.contains("/manifests/")).unwrap();
+    assert!(proxy.writes()[..first_manifest].iter().filter(|line| line.contains("/blobs/")).count() >= 4);
+    for seen in proxy.seen().iter().filter(|seen| seen.writes()) {
+        assert!(seen.header("content-length").is_some(), "{} has no Content-Length", seen.line());
+        assert_eq!(seen.header("transfer-encoding"), None, "{}", seen.line());
+    }
+}
+
+#[test]
+fn a_publish_that_broke_off_is_finished_by_the_next() {
+    let registry = embedded();
+    let broken = Arc::new(AtomicBool::new(true));
+    let breaks = Arc::clone(&broken);
+    let proxy = Proxy::start(registry.port(), move |seen| {
+        let hit =
+            seen.method == "PUT" && seen.path.ends_with("/a/manifests/1.0") && breaks.load(Ordering::SeqCst);
+        hit.then(|| reply(500, &[], "<html>out of order</html>"))
+    });
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", r#","legacyIds":["old"]"#);
+    let packed = collection.pack();
+    let error = push(proxy.port, &packed).unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::Registry);
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the registry localhost:{} answered 500 to PUT /v2/{NAMESPACE}/a/manifests/1.0: <html>out of order</html>",
+            proxy.port
+        )
+    );
+    assert!(digest_of(proxy.port, &format!("{NAMESPACE}/a"), "1.0.0").is_some());
+    assert!(digest_of(proxy.port, &format!("{NAMESPACE}/a"), "latest").is_none());
+    broken.store(false, Ordering::SeqCst);
+    let plan = push(proxy.port, &packed).unwrap();
+    assert_eq!(plan.releases[0].tags, ["1", "1.0", "latest"]);
+    assert!(plan.releases[0].present);
+    for repository in ["a", "old"] {
+        for tag in ["1", "1.0", "1.0.0", "latest"] {
+            let found = digest_of(proxy.port, &format!("{NAMESPACE}/{repository}"), tag);
+            assert_eq!(found, Some(plan.releases[0].artifact.digest.to_string()), "{repository}:{tag}");
+        }
+    }
+    assert_eq!(collection_of(proxy.port)["features"][0]["currentId"], "a");
+    assert!(report::json_line(&plan).contains(r#""publishedLegacyIds":["old"]"#));
+}
+
+#[test]
+fn tags_on_later_pages_count() {
+    let registry = embedded_with(Options { max_page: 2, ..Options::default() });
+    let collection = Collection::new();
+    for version in ["1.0.0", "1.1.0", "3.0.0", "2.0.0"] {
+        collection.feature("a", version, "");
+        push(registry.port(), &collection.pack()).unwrap();
+    }
+    collection.feature("a", "2.1.0", "");
+    let plan = push(registry.port(), &collection.pack()).unwrap();
+    assert_eq!(
+        plan.releases[0].tags,
+        ["2", "2.1", "2.1.0"],
+        "latest belongs to 3.0.0, which is on a later page"
+    );
+}
+
+#[test]
+fn a_list_of_tags_that_is_null_is_empty() {
+    let registry = embedded();
+    let proxy = Proxy::start(registry.port(), |seen| {
+        seen.path.ends_with("/tags/list").then(|| reply(200, &[], r#"{"name":"x","tags":null}"#))
+    });
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    assert_eq!(push(proxy.port, &collection.pack()).unwrap().releases[0].tags.len(), 4);
+}
+
+#[test]
+fn an_endless_list_of_tags_ends() {
+    let registry = embedded();
+    let proxy = Proxy::start(registry.port(), |seen| {
+        let link = format!("<{}?{}>; rel=\"next\"", seen.path, seen.query);
+        seen.path.ends_with("/tags/list").then(|| reply(200, &[("link", &link)], r#"{"tags":["1.0.0"]}"#))
+    });
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    let error = push(proxy.port, &collection.pack()).unwrap_err().to_string();
+    assert!(error.ends_with("the next page of tags is the same page"), "{error}");
+}
+
+#[test]
+fn a_registry_that_swallows_a_tag_is_found_out() {
+    let registry = embedded();
+    let proxy = Proxy::start(registry.port(), |seen| {
+        (seen.method == "PUT" && seen.path.ends_with("/manifests/latest")).then(|| reply(201, &[], ""))
+    });
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    let error = push(proxy.port, &collection.pack()).unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::Registry);
+    assert!(error.to_string().contains(&format!("for {NAMESPACE}/a:latest")), "{error}");
+}
+
+#[test]
+fn warnings_of_the_registry_are_shown() {
+    let registry = embedded();
+    let proxy = Proxy::start(registry.port(), |seen| {
+        seen.path
+            .ends_with("/tags/list")
+            .then(|| reply(404, &[("warning", "299 - \"read only from\u{9} Friday\"")], "{}"))
+    });
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    let (result, notes) = push_to(&destination(proxy.port), &collection.pack(), false);
+    result.unwrap();
+    assert_eq!(notes, [format!("the registry localhost:{} warns: read only from  Friday", proxy.port)]);
+}
+
+#[test]
+fn nobody_there_is_one_sentence() {
+    let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    let error = push(port, &collection.pack()).unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::Registry);
+    let text = format!("{error:#}");
+    assert!(
+        text.starts_with(&format!("cannot reach the registry localhost:{port}: Connection refused")),
+        "{text}"
+    );
+    assert_eq!(text.lines().count(), 1);
+}
