@@ -68,11 +68,11 @@ pub fn facts(data: &[u8]) -> anyhow::Result<Facts> {
     let (mut needed, mut bind_now) = (false, false);
     for segment in segments {
         for entry in segment.dynamic(endian, data).context("broken dynamic section")?.unwrap_or(&[]) {
-            let (tag, value) = (u64::from(entry.d_tag32(endian).unwrap_or(0)), entry.d_val(endian));
-            needed |= tag == u64::from(elf::DT_NEEDED);
-            bind_now |= tag == u64::from(elf::DT_BIND_NOW);
-            bind_now |= tag == u64::from(elf::DT_FLAGS) && value & u64::from(elf::DF_BIND_NOW) != 0;
-            bind_now |= tag == u64::from(elf::DT_FLAGS_1) && value & u64::from(elf::DF_1_NOW) != 0;
+            let (tag, value) = (entry.tag(endian), entry.val(endian));
+            needed |= tag == elf::DT_NEEDED;
+            bind_now |= tag == elf::DT_BIND_NOW;
+            bind_now |= tag == elf::DT_FLAGS && value & u64::from(elf::DF_BIND_NOW.0) != 0;
+            bind_now |= tag == elf::DT_FLAGS_1 && value & u64::from(elf::DF_1_NOW.0) != 0;
         }
     }
     let sections = header.sections(endian, data).context("broken sections")?;
@@ -85,11 +85,11 @@ pub fn facts(data: &[u8]) -> anyhow::Result<Facts> {
         },
         r#static: !has(elf::PT_INTERP) && !needed,
         pie: header.e_type(endian) == elf::ET_DYN,
-        nx: flags(elf::PT_GNU_STACK).is_some_and(|flags| flags & elf::PF_X == 0),
+        nx: flags(elf::PT_GNU_STACK).is_some_and(|flags| !flags.contains(elf::PF_X)),
         full_relro: has(elf::PT_GNU_RELRO) && bind_now,
         no_wx: !segments.iter().any(|segment| {
             let flags = segment.p_flags(endian);
-            segment.p_type(endian) == elf::PT_LOAD && flags & elf::PF_W != 0 && flags & elf::PF_X != 0
+            segment.p_type(endian) == elf::PT_LOAD && flags.contains(elf::PF_W) && flags.contains(elf::PF_X)
         }),
         stripped: symbols.is_empty(),
     })
