@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 0 | done, or nothing to do |
 //! | 1 | failed: see the sentence on standard error |
-//! | 2 | the command line was not understood |
+//! | 2 | the command line was not understood, or names what cannot be a registry or namespace |
 //! | 3 | a Feature is not valid; nothing was written or sent |
 //! | 4 | a published version has other content; nothing was changed at the registry |
 //! | 5 | the registry or its authentication refused, or could not be reached |
@@ -42,8 +42,10 @@ impl Exit {
             if let Some(PublishError::Conflict(_)) = cause.downcast_ref() {
                 return Self::VersionConflict;
             }
-            if cause.is::<OciError>() {
-                return Self::Registry;
+            match cause.downcast_ref() {
+                Some(OciError::Reference(_)) => return Self::Usage,
+                Some(_) => return Self::Registry,
+                None => {}
             }
         }
         Self::Failed

@@ -1,5 +1,7 @@
 //! Authentication: who gets to see which credentials.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test that panics fails the test")]
+
 mod support;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! Publishing, against the embedded registry and Debian's, as seen from outside.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test that panics fails the test")]
+
 mod support;
 
 use std::sync::Arc;
@@ -18,12 +20,12 @@ struct Embedded {
 }
 
 fn embedded() -> Embedded {
-    embedded_with(Options::default())
+    embedded_with(&Options::default())
 }
 
-fn embedded_with(options: Options) -> Embedded {
+fn embedded_with(options: &Options) -> Embedded {
     let root = tempfile::tempdir().unwrap();
-    Embedded { serving: serve(root.path(), &options).unwrap(), _root: root }
+    Embedded { serving: serve(root.path(), options).unwrap(), _root: root }
 }
 
 impl Embedded {
@@ -210,7 +212,7 @@ fn a_publish_that_broke_off_is_finished_by_the_next() {
 
 #[test]
 fn tags_on_later_pages_count() {
-    let registry = embedded_with(Options { max_page: 2, ..Options::default() });
+    let registry = embedded_with(&Options { max_page: 2, ..Options::default() });
     let collection = Collection::new();
     for version in ["1.0.0", "1.1.0", "3.0.0", "2.0.0"] {
         collection.feature("a", version, "");

@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HOST};
@@ -28,6 +29,7 @@ pub const DIGEST_HEADER: &str = "docker-content-digest";
 /// The header by which a process of ours is known again.
 pub const INSTANCE_HEADER: &str = "x-registry-instance";
 const MAX_PAGE: usize = 1000;
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What a request leads to.
 pub type Reply = Result<Response<Answer>, Refusal>;
@@ -195,7 +197,7 @@ async fn run(listeners: Vec<tokio::net::TcpListener>, state: Arc<State>, stopped
                         }
                     }
                     // Out of descriptors, most likely: they come back.
-                    Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
                 }
             }
         });
@@ -212,7 +214,9 @@ async fn run(listeners: Vec<tokio::net::TcpListener>, state: Arc<State>, stopped
         }
     }
     accepting.abort_all();
-    while connections.join_next().await.is_some() {}
+    let rest = async { while connections.join_next().await.is_some() {} };
+    // Whoever sends a body without end does not keep the program from ending.
+    let _ = tokio::time::timeout(GRACE, rest).await;
 }
 
 async fn connection(stream: tokio::net::TcpStream, state: Arc<State>, mut stopped: watch::Receiver<bool>) {
