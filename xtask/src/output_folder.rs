@@ -39,7 +39,7 @@ pub enum OutputError {
         source_folder: PathBuf,
     },
     /// The file system refused.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}", path.display())]
     Io {
         /// What was being written.
         path: PathBuf,

@@ -208,6 +208,40 @@ fn a_port_in_use_is_one_sentence() {
     );
 }
 
+#[test]
+fn elsewhere_https_is_spoken_and_certificates_are_checked() {
+    let root = tempfile::tempdir().unwrap();
+    let registry =
+        xtask::registry::server::serve(root.path(), &xtask::registry::server::Options::default()).unwrap();
+    let proxy = support::proxy::Proxy::start(registry.port(), |_| None);
+    let front = support::tls::Tls::start(proxy.port);
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    let publish = || {
+        let mut command = xtask(collection.path());
+        command.args(["publish", ".", "-n", "owner/features", "-r", &front.host()]);
+        command.env_remove("SSL_CERT_DIR");
+        command
+    };
+    let (code, stdout, stderr) = run(publish().env("SSL_CERT_FILE", front.ca()));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.starts_with("{\"a\":{\"publishedTags\""), "{stdout}");
+    // Trusting another certificate is not enough.
+    let other = support::tls::Tls::start(proxy.port);
+    proxy.forget();
+    let (code, stdout, stderr) = run(publish().env("SSL_CERT_FILE", other.ca()));
+    assert_eq!((code, stdout.as_str()), (5, ""));
+    assert!(
+        stderr.starts_with(&format!(
+            "error: cannot reach the registry {}: invalid peer certificate",
+            front.host()
+        )),
+        "{stderr}"
+    );
+    assert_eq!(stderr.lines().count(), 1);
+    assert!(proxy.seen().is_empty());
+}
+
 /// What we publish is what the official consumer reads.
 #[test]
 fn the_official_cli_reads_what_is_published() {

@@ -66,7 +66,8 @@ fn every_bit_of_content_matters() {
         ),
         ("a name", &|folder| std::fs::rename(folder.join("NOTES.md"), folder.join("NOTES2.md")).unwrap()),
         ("a mode", &|folder| {
-            std::fs::set_permissions(folder.join("lib/tool"), std::fs::Permissions::from_mode(0o644)).unwrap()
+            std::fs::set_permissions(folder.join("lib/tool"), std::fs::Permissions::from_mode(0o644))
+                .unwrap();
         }),
         ("a folder", &|folder| std::fs::remove_dir(folder.join("empty")).unwrap()),
     ] {

@@ -25,7 +25,7 @@ pub enum DiscoverError {
     #[error("{} holds no Feature: neither it nor a folder in it has a {FILE_NAME}", .0.display())]
     Empty(PathBuf),
     /// It cannot be listed.
-    #[error("{} cannot be listed: {source}", path.display())]
+    #[error("{} cannot be listed", path.display())]
     Unreadable {
         /// The folder.
         path: PathBuf,

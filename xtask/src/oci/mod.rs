@@ -12,6 +12,7 @@ pub mod manifests;
 pub mod push;
 pub mod realm;
 pub mod reference;
+mod said;
 pub mod secret;
 pub mod tag_list;
 pub mod tags;

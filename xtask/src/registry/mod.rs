@@ -15,6 +15,7 @@ pub mod blobs;
 pub mod body;
 pub mod error;
 pub mod instance;
+mod listen;
 pub mod manifests;
 pub mod name;
 pub mod route;

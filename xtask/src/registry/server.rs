@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -21,7 +20,7 @@ use super::body::Answer;
 use super::error::Refusal;
 use super::route::{self, Route};
 use super::store::Store;
-use super::{blobs, manifests, tags, uploads};
+use super::{blobs, listen, manifests, tags, uploads};
 use crate::oci::reference::is_local_host;
 
 /// The header with a content's digest.
@@ -68,7 +67,7 @@ pub enum ServeError {
     #[error("port {0} on localhost is in use; stop what uses it, or choose another with --port")]
     PortInUse(u16),
     /// The folder cannot be used.
-    #[error("the registry's folder {} cannot be used: {source}", root.display())]
+    #[error("the registry's folder {} cannot be used", root.display())]
     Store {
         /// The folder.
         root: PathBuf,
@@ -76,7 +75,7 @@ pub enum ServeError {
         source: io::Error,
     },
     /// The system refuses.
-    #[error("the registry cannot start: {0}")]
+    #[error("the registry cannot start")]
     Io(#[from] io::Error),
 }
 
@@ -128,7 +127,7 @@ impl Drop for Serving {
 /// Serves a folder on this machine's loopback addresses.
 pub fn serve(root: &Path, options: &Options) -> Result<Serving, ServeError> {
     let store = Store::open(root).map_err(|source| ServeError::Store { root: root.to_owned(), source })?;
-    let (port, listeners) = bind(options.port)?;
+    let (port, listeners) = listen::bind(options.port)?;
     let instance = new_instance(&store)?;
     let state = Arc::new(State {
         store,
@@ -152,34 +151,6 @@ pub fn serve(root: &Path, options: &Options) -> Result<Serving, ServeError> {
 fn new_instance(store: &Store) -> io::Result<String> {
     let file = tempfile::Builder::new().prefix("").rand_bytes(32).tempfile_in(store.root().join("tmp"))?;
     Ok(file.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default())
-}
-
-/// Binds both families, since `localhost` may mean either of them.
-fn bind(port: u16) -> Result<(u16, Vec<TcpListener>), ServeError> {
-    // A free port of one family may be taken in the other; then another is tried.
-    for attempt in 0..16 {
-        let listen = |error: io::Error| match error.kind() {
-            io::ErrorKind::AddrInUse => ServeError::PortInUse(port),
-            _ => ServeError::Io(error),
-        };
-        let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(listen)?;
-        let bound = v4.local_addr()?.port();
-        let mut listeners = vec![v4];
-        match TcpListener::bind((Ipv6Addr::LOCALHOST, bound)) {
-            Ok(v6) => listeners.push(v6),
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && port == 0 && attempt < 15 => continue,
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                return Err(ServeError::PortInUse(bound));
-            }
-            // There are machines without IPv6.
-            Err(_) => {}
-        }
-        for listener in &listeners {
-            listener.set_nonblocking(true)?;
-        }
-        return Ok((bound, listeners));
-    }
-    Err(ServeError::PortInUse(port))
 }
 
 async fn run(listeners: Vec<tokio::net::TcpListener>, state: Arc<State>, stopped: watch::Receiver<bool>) {

@@ -8,6 +8,7 @@ pub mod docker_registry;
 pub mod proxy;
 mod push;
 mod skip;
+pub mod tls;
 
 pub use client::{Answer, client, collection_of, digest_of, http, http_in_thread};
 pub use collection::{Collection, pack};
