@@ -4,11 +4,11 @@
 //! | exit code | what went wrong |
 //! |---|---|
 //! | 0 | nothing: everything is in place |
-//! | 2 | an option does not read, or the registry has no such release |
-//! | 3 | the network, or a registry that answers something else |
-//! | 4 | what came is not what the registry promised, or not a program for this machine |
+//! | 2 | an option does not read, or there is no such release |
+//! | 3 | the network, or a host that answers something else |
+//! | 4 | what came is not what was announced, or not a program for this machine |
 //! | 5 | the file system: no space, no right, or something in the way |
-//! | 6 | a machine that Claude Code is not published for |
+//! | 6 | a machine that Claude Code, or this release of it, is not published for |
 //!
 //! With every code but 0 nothing was changed.
 
@@ -18,9 +18,12 @@ pub mod layout;
 pub mod npm;
 pub mod options;
 pub mod platform;
+pub mod release_host;
 mod resolve;
+pub mod source;
 pub mod unpack;
 pub mod url;
+pub mod wanted;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,11 +31,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use fetch::{Client, FetchError};
-use integrity::{Hasher, Integrity};
 use layout::{LayoutError, Stage, StagedFile};
-use npm::{NpmError, Release};
+use npm::NpmError;
 use options::{OptionError, Options};
 use platform::{ELF_HEAD, ElfError, Machine, Platform, PlatformError};
+use release_host::ReleaseHostError;
+use source::{Kind, Release};
 use unpack::UnpackError;
 
 /// Claude Code itself, which only the launcher starts.
@@ -55,11 +59,8 @@ const LINK_TARGET: &str = "../libexec/agent-sandbox/agent-sandbox";
 const POLICY: &str = "etc/agent-sandbox/policy.json";
 const RECORD: &str = "etc/agent-sandbox/install.json";
 
-/// The answer about one package has a few hundred kilobytes.
-const MAX_PACKUMENT: u64 = 32 << 20;
-
-/// The archive has a fifth of this.
-const MAX_TARBALL: u64 = 1 << 30;
+/// The program has two fifths of this, its archive one.
+const MAX_DOWNLOAD: u64 = 1 << 30;
 
 /// Why nothing was installed.
 #[derive(Debug, thiserror::Error)]
@@ -84,30 +85,39 @@ pub enum InstallError {
     /// The registry has no such release.
     #[error(transparent)]
     Npm(#[from] NpmError),
-    /// Other bytes than the registry promised.
+    /// The release host has no such release.
+    #[error(transparent)]
+    ReleaseHost(#[from] ReleaseHostError),
+    /// Other bytes than announced.
     #[error(
-        "the archive of {package} {version} has the hash {found}…, not {expected}… as the registry says; nothing was installed, try again or another registry"
+        "the download of {release} has the hash {found}…, not {expected}… as announced; nothing was installed, try again or another source in the option `npmRegistry`"
     )]
     Integrity {
-        /// The package.
-        package: String,
-        /// Its version.
-        version: String,
-        /// The start of the promised hash.
+        /// What was downloaded.
+        release: String,
+        /// The start of the announced hash.
         expected: String,
         /// The start of the hash of what came.
         found: String,
+    },
+    /// More or fewer bytes than announced.
+    #[error(
+        "the download of {release} is not {expected} bytes long as announced; nothing was installed, try again or another source in the option `npmRegistry`"
+    )]
+    Size {
+        /// What was downloaded.
+        release: String,
+        /// The announced length.
+        expected: u64,
     },
     /// An archive with something else in it.
     #[error("the archive of the Claude Code package {0}; nothing was installed")]
     Unpack(#[from] UnpackError),
     /// A program for another machine.
-    #[error("`package/claude` in {package} {version} {source}; nothing was installed")]
+    #[error("the program of {release} {source}; nothing was installed")]
     Program {
-        /// The package.
-        package: String,
-        /// Its version.
-        version: String,
+        /// What it came with.
+        release: String,
         /// What it is.
         source: ElfError,
     },
@@ -121,11 +131,12 @@ pub enum InstallError {
 pub struct Record {
     /// Version of Claude Code.
     pub claude_version: String,
-    /// The npm package it came in.
-    pub package: String,
-    /// The hash that the package was checked against.
+    /// The npm package it came in, where it came from a registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
+    /// The hash that the download was checked against.
     pub integrity: String,
-    /// Where the package was fetched from.
+    /// Where it was downloaded from.
     pub source: String,
 }
 
@@ -139,8 +150,14 @@ impl InstallError {
                 NpmError::NoIntegrity { .. } | NpmError::Integrity { .. } => 4,
                 _ => 3,
             },
+            Self::ReleaseHost(error) => match error {
+                ReleaseHostError::NoChannel(_) | ReleaseHostError::NoVersion(_) => 2,
+                ReleaseHostError::Integrity { .. } => 4,
+                ReleaseHostError::NoPlatform { .. } => 6,
+                _ => 3,
+            },
             Self::Fetch(_) => 3,
-            Self::Integrity { .. } | Self::Unpack(_) | Self::Program { .. } => 4,
+            Self::Integrity { .. } | Self::Size { .. } | Self::Unpack(_) | Self::Program { .. } => 4,
             Self::Source { .. } | Self::Layout(_) => 5,
             Self::Platform(_) => 6,
         }
@@ -153,18 +170,14 @@ pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<Record, Insta
     // Before the long download, as it needs no network to fail.
     let programs = read_programs(&options.source, platform.machine)?;
     let client = Client::new()?;
-    let release = find_release(&client, options, platform)?;
-    say(&format!("fetching Claude Code {} for {platform} from {}", release.version, release.tarball));
+    let release = options.from.resolve(&client, &options.version, platform)?;
+    say(&format!("fetching Claude Code {} for {platform} from {}", release.version, release.url));
 
     let mut stage = Stage::new(&options.root);
     for folder in OWN_FOLDERS {
         stage.own_folder(folder)?;
     }
-    let mut archive = stage.scratch(CLAUDE)?;
-    download(&client, &release, &mut archive)?;
-    say(&format!("verified {}, unpacking", release.integrity.prefix()));
-    let program = stage.file(CLAUDE)?;
-    unpack_program(&mut archive, program, &release, platform.machine)?;
+    stage_claude(&mut stage, &client, &release, platform.machine, &mut say)?;
 
     for ((_, path), bytes) in PROGRAMS.iter().zip(programs) {
         stage.whole(path, &bytes, 0o755)?;
@@ -176,7 +189,7 @@ pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<Record, Insta
         claude_version: release.version.to_string(),
         package: release.package,
         integrity: release.integrity.to_string(),
-        source: release.tarball.to_string(),
+        source: release.url.to_string(),
     };
     stage.whole(POLICY, &pretty(&options.policy, POLICY)?, 0o644)?;
     stage.whole(RECORD, &pretty(&record, RECORD)?, 0o644)?;
@@ -195,55 +208,62 @@ fn read_programs(source: &Path, machine: Machine) -> Result<Vec<Vec<u8>>, Instal
     PROGRAMS.iter().map(|(name, _)| read(name)).collect()
 }
 
-fn find_release(client: &Client, options: &Options, platform: Platform) -> Result<Release, InstallError> {
-    let package = npm::package_for(platform);
-    let url = npm::packument_url(&options.registry, &package).map_err(OptionError::Registry)?;
-    let mut answer = Vec::new();
-    client.get(&url, npm::PACKUMENT_TYPE, MAX_PACKUMENT)?.read_all(|bytes| {
-        answer.extend_from_slice(bytes);
-        Ok::<_, FetchError>(())
-    })?;
-    Ok(npm::pick(&answer, &package, &options.version)?)
+fn stage_claude(
+    stage: &mut Stage,
+    client: &Client,
+    release: &Release,
+    machine: Machine,
+    say: &mut impl FnMut(&str),
+) -> Result<(), InstallError> {
+    let mut program = stage.file(CLAUDE)?;
+    match release.kind {
+        Kind::Plain => {
+            download(client, release, &mut program)?;
+            say(&format!("verified {}", release.integrity.prefix()));
+        }
+        Kind::Archive => {
+            let mut archive = stage.scratch(CLAUDE)?;
+            download(client, release, &mut archive)?;
+            say(&format!("verified {}, unpacking", release.integrity.prefix()));
+            unpack::program(archive.reread()?, |bytes| program.write(bytes).map_err(InstallError::from))?;
+        }
+    }
+    let head = program.head(ELF_HEAD as u64)?;
+    machine
+        .check_elf(&head)
+        .map_err(|source| InstallError::Program { release: release.to_string(), source })?;
+    Ok(program.finish(0o755)?)
 }
 
 fn download(client: &Client, release: &Release, to: &mut StagedFile) -> Result<(), InstallError> {
-    let mut hasher = Hasher::default();
-    client.get(&release.tarball, "*/*", MAX_TARBALL)?.read_all(|bytes| {
+    let mut hasher = release.integrity.hasher();
+    let mut got = 0;
+    client.get(&release.url, "*/*", MAX_DOWNLOAD)?.read_all(|bytes| {
+        got += bytes.len() as u64;
+        // As soon as it is too long, and not when the disk is full.
+        check_size(release, |size| got <= size)?;
         hasher.update(bytes);
         to.write(bytes).map_err(InstallError::from)
     })?;
-    check_integrity(release, &hasher.finish())
-}
-
-fn check_integrity(release: &Release, found: &Integrity) -> Result<(), InstallError> {
-    if *found == release.integrity {
+    check_size(release, |size| got == size)?;
+    let found = hasher.finish();
+    if found == release.integrity {
         return Ok(());
     }
     Err(InstallError::Integrity {
-        package: release.package.clone(),
-        version: release.version.to_string(),
+        release: release.to_string(),
         expected: release.integrity.prefix(),
         found: found.prefix(),
     })
 }
 
-fn unpack_program(
-    archive: &mut StagedFile,
-    mut program: StagedFile,
-    release: &Release,
-    machine: Machine,
-) -> Result<(), InstallError> {
-    let mut head = Vec::with_capacity(ELF_HEAD);
-    unpack::program(archive.reread()?, |bytes| {
-        head.extend(bytes.iter().take(ELF_HEAD - head.len()));
-        program.write(bytes).map_err(InstallError::from)
-    })?;
-    machine.check_elf(&head).map_err(|source| InstallError::Program {
-        package: release.package.clone(),
-        version: release.version.to_string(),
-        source,
-    })?;
-    Ok(program.finish(0o755)?)
+fn check_size(release: &Release, holds: impl FnOnce(u64) -> bool) -> Result<(), InstallError> {
+    match release.size {
+        Some(expected) if !holds(expected) => {
+            Err(InstallError::Size { release: release.to_string(), expected })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn pretty(value: &impl Serialize, path: &str) -> Result<Vec<u8>, LayoutError> {

@@ -66,10 +66,10 @@ pub enum FetchError {
         source: UrlError,
     },
     /// A redirect after a redirect after a redirect.
-    #[error("{0} redirects more than {MAX_REDIRECTS} times; check the option `npmRegistry`")]
+    #[error("{0} redirects more than {MAX_REDIRECTS} times; check HTTPS_PROXY and the option `npmRegistry`")]
     TooManyRedirects(Url),
     /// A body beyond its limit.
-    #[error("{url} sends more than {limit} bytes; check the option `npmRegistry`")]
+    #[error("{url} sends more than {limit} bytes; check HTTPS_PROXY and the option `npmRegistry`")]
     TooLarge {
         /// What was asked for.
         url: Url,
@@ -129,6 +129,16 @@ impl Client {
             .build();
         let agent = Agent::with_parts(config, DefaultConnector::default(), SystemFiles);
         Ok(Self { agent })
+    }
+
+    /// The whole body at `url`, of at most `limit` bytes.
+    pub fn read(&self, url: &Url, accept: &str, limit: u64) -> Result<Vec<u8>, FetchError> {
+        let mut body = Vec::new();
+        self.get(url, accept, limit)?.read_all(|bytes| {
+            body.extend_from_slice(bytes);
+            Ok::<_, FetchError>(())
+        })?;
+        Ok(body)
     }
 
     /// Asks for `url`; the body may have `limit` bytes.

@@ -1,12 +1,14 @@
 //! Puts files in place all together or not at all.
 
-use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Seek as _, Write as _};
-use std::os::unix::fs::{
-    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown, lchown, symlink,
-};
+mod staged;
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, lchown, symlink};
 use std::path::{Path, PathBuf};
+
+pub use staged::StagedFile;
+use staged::{Placement, hidden};
 
 /// What the file system refused, and where.
 #[derive(Debug, thiserror::Error)]
@@ -55,22 +57,6 @@ pub struct Stage {
     staged: Vec<Placement>,
 }
 
-#[derive(Debug)]
-struct Placement {
-    from: PathBuf,
-    to: PathBuf,
-    /// A second name for what was at `to`, so that it can come back.
-    backup: Option<PathBuf>,
-    placed: bool,
-}
-
-/// A file of a [`Stage`] that is being written.
-#[derive(Debug)]
-pub struct StagedFile {
-    file: File,
-    path: PathBuf,
-}
-
 impl Stage {
     /// Prepares below `root`, which exists.
     pub fn new(root: &Path) -> Self {
@@ -86,17 +72,17 @@ impl Stage {
     /// A file for `path`, below the root.
     pub fn file(&mut self, path: &str) -> Result<StagedFile, LayoutError> {
         let (from, to) = self.place(path)?;
-        let file = create(&from)?;
-        self.staged.push(Placement { from: from.clone(), to, backup: None, placed: false });
-        Ok(StagedFile { file, path: from })
+        let file = StagedFile::create(from.clone())?;
+        self.staged.push(Placement::new(from, to));
+        Ok(file)
     }
 
     /// A file beside `path`, below the root, that is gone in the end.
     pub fn scratch(&mut self, path: &str) -> Result<StagedFile, LayoutError> {
         let (path, _) = self.place(path)?;
-        let file = create(&path)?;
-        self.scratch.push(path.clone());
-        Ok(StagedFile { file, path })
+        let file = StagedFile::create(path.clone())?;
+        self.scratch.push(path);
+        Ok(file)
     }
 
     /// A whole file with these bytes and this mode for `path`, below the root.
@@ -110,7 +96,7 @@ impl Stage {
     pub fn link(&mut self, path: &str, target: &str) -> Result<(), LayoutError> {
         let (from, to) = self.place(path)?;
         symlink(target, &from).map_err(fail("create", &from))?;
-        self.staged.push(Placement { from: from.clone(), to, backup: None, placed: false });
+        self.staged.push(Placement::new(from.clone(), to));
         if runs_as_root() {
             lchown(&from, Some(0), Some(0)).map_err(fail("give to root", &from))?;
         }
@@ -142,13 +128,9 @@ impl Stage {
             placement.keep_old()?;
         }
         for placement in &mut self.staged {
-            fs::rename(&placement.from, &placement.to).map_err(fail("put in place", &placement.to))?;
-            placement.placed = true;
+            placement.put()?;
         }
-        for path in self.staged.drain(..).filter_map(|placement| placement.backup) {
-            // All is in place; a second name that stays behind harms nobody.
-            let _ = fs::remove_file(path);
-        }
+        self.staged.drain(..).for_each(Placement::forget_old);
         self.made.clear();
         Ok(())
     }
@@ -201,62 +183,6 @@ impl Drop for Stage {
     }
 }
 
-impl Placement {
-    fn keep_old(&mut self) -> Result<(), LayoutError> {
-        let name = self.to.file_name().unwrap_or_default();
-        let backup = self.to.with_file_name(hidden(name, "old"));
-        match fs::hard_link(&self.to, &backup) {
-            Ok(()) => {
-                self.backup = Some(backup);
-                Ok(())
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(fail("keep a copy of", &self.to)(error)),
-        }
-    }
-
-    fn undo(&self) {
-        let _ = match (&self.backup, self.placed) {
-            (Some(backup), true) => fs::rename(backup, &self.to),
-            (Some(backup), false) => fs::remove_file(backup),
-            (None, true) => fs::remove_file(&self.to),
-            (None, false) => Ok(()),
-        };
-        let _ = fs::remove_file(&self.from);
-    }
-}
-
-impl StagedFile {
-    /// Appends.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), LayoutError> {
-        self.file.write_all(bytes).map_err(fail("write", &self.path))
-    }
-
-    /// From the start again, to be read.
-    pub fn reread(&mut self) -> Result<&mut File, LayoutError> {
-        self.file.rewind().map_err(fail("read", &self.path))?;
-        Ok(&mut self.file)
-    }
-
-    /// On the disk, root's, with exactly this mode.
-    pub fn finish(self, mode: u32) -> Result<(), LayoutError> {
-        if runs_as_root() {
-            fchown(&self.file, Some(0), Some(0)).map_err(fail("give to root", &self.path))?;
-        }
-        self.file
-            .set_permissions(Permissions::from_mode(mode))
-            .map_err(fail("set the mode of", &self.path))?;
-        self.file.sync_all().map_err(fail("write", &self.path))
-    }
-}
-
-fn create(path: &Path) -> Result<File, LayoutError> {
-    let mut options = OpenOptions::new();
-    // Exclusive creation follows no link, and nobody else opens the file before it is complete.
-    options.read(true).write(true).create_new(true).mode(0o600);
-    options.open(path).map_err(fail("create", path))
-}
-
 fn check_folder(path: &Path) -> Result<(), LayoutError> {
     let found = path.metadata().map_err(fail("look at", path))?;
     if !found.is_dir() {
@@ -267,13 +193,6 @@ fn check_folder(path: &Path) -> Result<(), LayoutError> {
         return Err(LayoutError::Unsafe { path: path.to_owned(), uid, mode });
     }
     Ok(())
-}
-
-fn hidden(name: &std::ffi::OsStr, suffix: &str) -> OsString {
-    let mut hidden = OsString::from(".");
-    hidden.push(name);
-    hidden.push(format!(".{}-{suffix}", std::process::id()));
-    hidden
 }
 
 fn runs_as_root() -> bool {
@@ -288,7 +207,7 @@ fn fail(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LayoutEr
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "; Claude Code needs 600 MB while it is unpacked: free space for the build"
+            "; Claude Code needs up to 600 MB while it is installed: free space for the build"
         }
         io::ErrorKind::PermissionDenied => "; run the installer as root",
         io::ErrorKind::ReadOnlyFilesystem => "; the image must be writable while it is built",

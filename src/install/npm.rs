@@ -1,39 +1,18 @@
 //! The registry's answer about a package, and the one release taken from it.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use semver::Version;
 use serde::Deserialize;
 
 use super::integrity::{Integrity, IntegrityError};
 use super::platform::Platform;
+use super::source::{Kind, Release};
 use super::url::{Url, UrlError};
+use super::wanted::Wanted;
 
 /// The media type of the short form of a packument, which has all that an installer needs.
 pub const PACKUMENT_TYPE: &str = "application/vnd.npm.install-v1+json";
-
-/// Which release somebody asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// Whatever a dist-tag points at, such as `latest`.
-    Tag(String),
-    /// Exactly this.
-    Exact(Version),
-}
-
-/// A release, pinned to its bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Release {
-    /// Name of the npm package.
-    pub package: String,
-    /// Its version.
-    pub version: Version,
-    /// Where the archive is.
-    pub tarball: Url,
-    /// What it must hash to.
-    pub integrity: Integrity,
-}
 
 /// Why no release can be taken from the registry's answer.
 #[derive(Debug, thiserror::Error)]
@@ -152,30 +131,6 @@ pub fn packument_url(registry: &Url, package: &str) -> Result<Url, UrlError> {
     registry.join(&package.replace('/', "%2f"))
 }
 
-impl Wanted {
-    /// Reads the `version` option: a dist-tag or a full version, never a range.
-    pub fn parse(text: &str) -> Option<Self> {
-        if let Ok(version) = Version::parse(text) {
-            return Some(Self::Exact(version));
-        }
-        // npm refuses dist-tags that read as a version range, so such a text is a slip.
-        let tag = text.starts_with(|first: char| first.is_ascii_alphabetic())
-            && text.len() <= 64
-            && text.chars().all(|each| each.is_ascii_alphanumeric() || "-_".contains(each))
-            && !text.starts_with(['v', 'V', 'x', 'X']);
-        tag.then(|| Self::Tag(text.to_owned()))
-    }
-}
-
-impl fmt::Display for Wanted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tag(tag) => f.write_str(tag),
-            Self::Exact(version) => version.fmt(f),
-        }
-    }
-}
-
 /// Picks the wanted release of `package` out of the registry's answer.
 pub fn pick(packument: &[u8], package: &str, wanted: &Wanted) -> Result<Release, NpmError> {
     let package = package.to_owned();
@@ -196,19 +151,19 @@ pub fn pick(packument: &[u8], package: &str, wanted: &Wanted) -> Result<Release,
     let Some(integrity) = &dist.integrity else {
         return Err(NpmError::NoIntegrity { package, version });
     };
-    let integrity = match Integrity::parse(integrity) {
+    let integrity = match Integrity::from_sri(integrity) {
         Ok(integrity) => integrity,
         Err(source) => {
             return Err(NpmError::Integrity { package, version, source });
         }
     };
-    let tarball = match Url::parse(&dist.tarball) {
-        Ok(tarball) => tarball,
+    let url = match Url::parse(&dist.tarball) {
+        Ok(url) => url,
         Err(source) => {
             return Err(NpmError::Tarball { package, version, source });
         }
     };
-    Ok(Release { package, version, tarball, integrity })
+    Ok(Release { package: Some(package), version, url, integrity, size: None, kind: Kind::Archive })
 }
 
 fn resolve_tag(tags: &BTreeMap<String, String>, package: &str, tag: &str) -> Result<Version, NpmError> {
@@ -251,7 +206,7 @@ mod tests {
         let wanted = Wanted::parse(wanted).unwrap();
         match (pick(body.as_bytes(), PACKAGE, &wanted), want) {
             (Ok(release), Ok(want)) => {
-                assert_eq!(format!("{} {}", release.version, release.tarball), want);
+                assert_eq!(format!("{} {}", release.version, release.url), want);
             }
             (Err(error), Err(part)) => {
                 assert!(error.to_string().contains(part), "{wanted}: {error}");
@@ -290,19 +245,6 @@ mod tests {
         ] {
             let error = pick(body.as_bytes(), PACKAGE, &latest).unwrap_err().to_string();
             assert!(error.contains(part), "{body}: {error}");
-        }
-    }
-
-    #[test]
-    fn wanted_is_a_tag_or_a_full_version() {
-        for (text, tag) in [("latest", true), ("stable", true), ("beta-2_x", true), ("2.1.330", false)] {
-            let wanted = Wanted::parse(text).unwrap();
-            assert_eq!(matches!(wanted, Wanted::Tag(_)), tag, "{text}");
-            assert_eq!(wanted.to_string(), text);
-        }
-        for text in ["", "2", "2.1", "^2.1.0", ">=2", "v2.1.330", "x", "*", "la test", "../x", "1.2.3.4", "ü"]
-        {
-            assert_eq!(Wanted::parse(text), None, "{text}");
         }
     }
 

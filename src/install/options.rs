@@ -4,29 +4,32 @@ use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::npm::Wanted;
-use super::url::{Url, UrlError};
-use crate::policy::{Policy, PolicyError};
+use lexopt::ValueExt as _;
 
-/// Where Claude Code comes from unless somebody says otherwise.
-pub const DEFAULT_REGISTRY: &str = "https://npm.example/";
+use super::release_host;
+use super::source::Source;
+use super::url::{Url, UrlError};
+use super::wanted::Wanted;
+use crate::policy::{Policy, PolicyError};
 
 /// The release unless somebody says otherwise.
 const DEFAULT_VERSION: &str = "latest";
 
 /// What `--help` prints.
 pub const USAGE: &str = "\
-usage: sandbox-install [--root DIR] [--source DIR]
+usage: sandbox-install [--root DIR] [--source DIR] [--release-host URL]
 
 Installs Claude Code and the sandbox's programs while an image is built.
 
-  --root DIR    install below DIR instead of /
-  --source DIR  take sandboxd and agent-sandbox from DIR instead of this program's folder
+  --root DIR          install below DIR instead of /
+  --source DIR        take sandboxd and agent-sandbox from DIR instead of this program's folder
+  --release-host URL  take Claude Code from a mirror of its maker's release host, when NPMREGISTRY is empty
 
 environment, as the dev container CLI sets it from the Feature's options:
-  VERSION       a dist-tag such as latest, or a full version such as 2.1.330
-  NPMREGISTRY   the npm registry that Claude Code comes from
-  ALLOW         further names that the container may reach
+  VERSION             latest, stable, or a full version such as 2.1.330
+  NPMREGISTRY         an npm registry to take Claude Code from, where VERSION may be any dist-tag;
+                      when empty, its maker's release host
+  ALLOW               further names that the container may reach
 ";
 
 /// Everything that was asked for, checked.
@@ -34,8 +37,8 @@ environment, as the dev container CLI sets it from the Feature's options:
 pub struct Options {
     /// Which release of Claude Code.
     pub version: Wanted,
-    /// From which registry.
-    pub registry: Url,
+    /// From where.
+    pub from: Source,
     /// What the container may reach.
     pub policy: Policy,
     /// Below which folder to install.
@@ -59,11 +62,14 @@ pub enum OptionError {
     /// A flag that does not exist, or lacks its value.
     #[error("{0}; see --help")]
     Flag(#[from] lexopt::Error),
-    /// Neither a tag nor a version.
+    /// Neither a word nor a version.
     #[error(
-        "the option `version` is `{0}`, neither a dist-tag such as `latest` nor a full version such as `2.1.330`"
+        "the option `version` is `{0}`, neither a word such as `latest` nor a full version such as `2.1.330`"
     )]
     Version(String),
+    /// Not a release host.
+    #[error("the flag --release-host cannot be used: {0}")]
+    ReleaseHost(UrlError),
     /// Not a registry.
     #[error("the option `npmRegistry` cannot be used: {0}")]
     Registry(UrlError),
@@ -85,10 +91,12 @@ pub fn parse(
 ) -> Result<Command, OptionError> {
     let mut parser = lexopt::Parser::from_iter(args);
     let (mut root, mut source) = (PathBuf::from("/"), None);
+    let mut release_host = release_host::BASE.to_owned();
     while let Some(arg) = parser.next()? {
         match arg {
             lexopt::Arg::Long("root") => root = parser.value()?.into(),
             lexopt::Arg::Long("source") => source = Some(parser.value()?.into()),
+            lexopt::Arg::Long("release-host") => release_host = parser.value()?.string()?,
             lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => return Ok(Command::Help),
             other => return Err(other.unexpected().into()),
         }
@@ -99,14 +107,18 @@ pub fn parse(
         Some(Ok(text)) => Ok(text.trim().to_owned()),
         Some(Err(_)) => Err(OptionError::NotText(name)),
     };
-    let or_default = |text: String, default: &str| {
-        if text.is_empty() { default.to_owned() } else { text }
+    let (mut version, registry) = (text("VERSION")?, text("NPMREGISTRY")?);
+    if version.is_empty() {
+        DEFAULT_VERSION.clone_into(&mut version);
+    }
+    let from = if registry.is_empty() {
+        Source::ReleaseHost(Url::parse(&release_host).map_err(OptionError::ReleaseHost)?)
+    } else {
+        Source::Npm(Url::parse(&registry).map_err(OptionError::Registry)?)
     };
-    let version = or_default(text("VERSION")?, DEFAULT_VERSION);
-    let registry = or_default(text("NPMREGISTRY")?, DEFAULT_REGISTRY);
     Ok(Command::Install(Box::new(Options {
         version: Wanted::parse(&version).ok_or(OptionError::Version(version))?,
-        registry: Url::parse(&registry).map_err(OptionError::Registry)?,
+        from,
         policy: Policy::from_options(&text("ALLOW")?)?,
         root,
         source: source.map_or_else(own_folder, Ok)?,
@@ -141,7 +153,8 @@ mod tests {
         for variables in [&[][..], &[("VERSION", ""), ("NPMREGISTRY", " "), ("ALLOW", "")]] {
             let options = parsed(&[], variables).unwrap();
             assert_eq!(options.version, Wanted::Tag("latest".to_owned()));
-            assert_eq!(options.registry.to_string(), DEFAULT_REGISTRY);
+            let base = Url::parse("https://downloads.claude.ai/claude-code-releases").unwrap();
+            assert_eq!(options.from, Source::ReleaseHost(base));
             assert_eq!(options.root, PathBuf::from("/"));
             assert_eq!(Ok(options.policy), Policy::from_options(""));
         }
@@ -155,9 +168,15 @@ mod tests {
         )
         .unwrap();
         assert_eq!(options.version.to_string(), "2.1.330");
-        assert_eq!(options.registry.to_string(), "https://r.example/npm");
+        assert_eq!(options.from, Source::Npm(Url::parse("https://r.example/npm").unwrap()));
         assert_eq!((options.root, options.source), ("/r".into(), "/s".into()));
         assert_eq!(Ok(options.policy), Policy::from_options("api.example.com"));
+    }
+
+    #[test]
+    fn a_mirror_of_the_release_host() {
+        let options = parsed(&["--release-host", "https://m.example/c"], &[]).unwrap();
+        assert_eq!(options.from, Source::ReleaseHost(Url::parse("https://m.example/c").unwrap()));
     }
 
     #[test]
@@ -167,6 +186,12 @@ mod tests {
             (&["--frobnicate"], &[], "--frobnicate"),
             (&["--root"], &[], "--root"),
             (&["extra"], &[], "extra"),
+            (&["--release-host"], &[], "--release-host"),
+            (
+                &["--release-host", "http://m.example/"],
+                &[],
+                "the flag --release-host cannot be used: `http://m.example/` is plain http",
+            ),
             (&[], &[("VERSION", "2.1")], "the option `version` is `2.1`"),
             (
                 &[],

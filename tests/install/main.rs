@@ -1,117 +1,25 @@
-//! `sandbox-install` against a registry on loopback: what it puts in place, and that it leaves nothing
-//! behind when anything is wrong.
+//! `sandbox-install` against servers on loopback: what it puts in place, and that it leaves nothing
+//! behind when anything is wrong. Here the server is an npm registry.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod package;
-mod registry;
+mod release_host;
+mod server;
+mod setup;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use tar::EntryType;
-use tempfile::TempDir;
 
 use package::{MACHINES, VERSION, elf, integrity, packument, tgz};
-use registry::{Answer, Registry};
-
-const INSTALLER: &str = env!("CARGO_BIN_EXE_sandbox-install");
-
-/// A registry, an empty root to install to, and the sandbox's programs.
-struct Setup {
-    registry: Registry,
-    root: TempDir,
-    source: TempDir,
-}
-
-impl Setup {
-    fn new() -> Self {
-        let setup = Self {
-            registry: Registry::start(),
-            root: TempDir::new().unwrap(),
-            source: TempDir::new().unwrap(),
-        };
-        package::programs(setup.source.path());
-        setup.publish(&tgz(EntryType::Regular, &elf(MACHINES.0, 5000)));
-        setup
-    }
-
-    /// Serves `archive` with its true hash.
-    fn publish(&self, archive: &[u8]) {
-        self.registry.put("/claude.tgz", Answer::ok(archive));
-        self.describe(Some(&integrity(archive)));
-    }
-
-    fn describe(&self, integrity: Option<&str>) {
-        let tarball = self.registry.url() + "/claude.tgz";
-        let answer = packument(package::name(), &tarball, integrity).to_string();
-        self.registry.put(&package::path(package::name()), Answer::ok(answer));
-    }
-
-    /// The installer in an environment of nothing but options, under a umask that lets nobody in.
-    fn command(&self, options: &[(&str, &str)]) -> Command {
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", "umask 0777; exec \"$@\"", "sh", INSTALLER]);
-        command.arg("--root").arg(self.root.path()).arg("--source").arg(self.source.path());
-        command.env_clear().env("NPMREGISTRY", self.registry.url());
-        // Loopback is reached directly, proxy or not.
-        command.env("HTTPS_PROXY", "http://127.0.0.1:1");
-        command.envs(options.iter().copied());
-        command
-    }
-
-    fn run(&self, options: &[(&str, &str)]) -> Output {
-        self.command(options).output().unwrap()
-    }
-
-    /// Expects one sentence with `part` in it, `code`, and a root without a trace.
-    fn refused(&self, options: &[(&str, &str)], code: i32, part: &str) {
-        let output = self.run(options);
-        expect_failure(&output, code, part);
-        assert_eq!(tree(self.root.path()), BTreeMap::new(), "left behind");
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        self.root.path().join(path)
-    }
-}
-
-fn expect_failure(output: &Output, code: i32, part: &str) {
-    let stderr = String::from_utf8(output.stderr.clone()).unwrap();
-    assert_eq!(output.status.code(), Some(code), "{stderr}");
-    let last = stderr.lines().last().unwrap_or_default();
-    assert!(last.starts_with("sandbox-install: ") && last.contains(part), "{stderr}");
-}
-
-/// Every path below `root` with its permission bits, or what it links to.
-fn tree(root: &Path) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let metadata = path.symlink_metadata().unwrap();
-            let what = if metadata.is_symlink() {
-                fs::read_link(&path).unwrap().display().to_string()
-            } else {
-                format!("{:o}", metadata.permissions().mode() & 0o7777)
-            };
-            if metadata.is_dir() {
-                folders.push(path.clone());
-            }
-            assert!(!is_root() || metadata.uid() == 0 && metadata.gid() == 0, "{}", path.display());
-            found.insert(path.strip_prefix(root).unwrap().display().to_string(), what);
-        }
-    }
-    found
-}
-
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
+use server::Answer;
+use setup::{INSTALLER, Setup, expect_failure, is_root, tree};
 
 #[test]
 fn installs_everything_with_exact_modes() {
@@ -152,7 +60,7 @@ fn installs_everything_with_exact_modes() {
     assert_eq!(record["claude_version"], VERSION);
     assert_eq!(record["package"], package::name());
     assert!(record["integrity"].as_str().unwrap().starts_with("sha512-"));
-    assert_eq!(record["source"], setup.registry.url() + "/claude.tgz");
+    assert_eq!(record["source"], setup.server.url() + "/claude.tgz");
 }
 
 #[test]
@@ -178,11 +86,11 @@ fn a_musl_image_gets_the_musl_package() {
     fs::write(setup.path("lib/ld-musl-x86_64.so.1"), "").unwrap();
     let archive = tgz(EntryType::Regular, &elf(MACHINES.0, 500));
     let name = format!("{}-musl", package::name());
-    let tarball = setup.registry.url() + "/musl.tgz";
+    let tarball = setup.server.url() + "/musl.tgz";
     let answer = packument(&name, &tarball, Some(&integrity(&archive))).to_string();
-    setup.registry.put(&package::path(&name), Answer::ok(answer));
-    setup.registry.put("/musl.tgz", Answer::redirect("/moved.tgz"));
-    setup.registry.put("/moved.tgz", Answer::ok(archive));
+    setup.server.put(&package::path(&name), Answer::ok(answer));
+    setup.server.put("/musl.tgz", Answer::redirect("/moved.tgz"));
+    setup.server.put("/moved.tgz", Answer::ok(archive));
     let output = setup.run(&[]);
     assert!(output.status.success(), "{output:?}");
     let record = fs::read_to_string(setup.path("etc/agent-sandbox/install.json")).unwrap();
@@ -203,15 +111,15 @@ fn options_that_do_not_read() {
 fn a_registry_that_is_none() {
     let setup = Setup::new();
     let path = package::path(package::name());
-    setup.registry.put(&path, Answer::ok("<html>please log in</html>"));
+    setup.server.put(&path, Answer::ok("<html>please log in</html>"));
     setup.refused(&[], 3, "not what an npm registry sends");
-    setup.registry.put(&path, Answer { status: 503, ..Answer::ok("") });
+    setup.server.put(&path, Answer { status: 503, ..Answer::ok("") });
     setup.refused(&[], 3, "answered 503");
-    setup.registry.put(&path, Answer::redirect(&path));
+    setup.server.put(&path, Answer::redirect(&path));
     setup.refused(&[], 3, "redirects more than");
-    setup.registry.put(&path, Answer::redirect("http://192.0.2.1/"));
+    setup.server.put(&path, Answer::redirect("http://192.0.2.1/"));
     setup.refused(&[], 3, "plain http");
-    setup.registry.put(&path, Answer::ok(vec![b' '; (32 << 20) + 1]));
+    setup.server.put(&path, Answer::ok(vec![b' '; (32 << 20) + 1]));
     setup.refused(&[], 3, "sends more than 33554432 bytes");
     setup.refused(&[("NPMREGISTRY", "http://127.0.0.1:1/")], 3, "Connection refused");
 }
@@ -229,8 +137,8 @@ fn a_download_that_is_not_what_was_promised() {
 
     let archive = tgz(EntryType::Regular, &elf(MACHINES.0, 200_000));
     setup.publish(&archive);
-    let cut = Answer { sent: archive.len() - 10_000, ..Answer::ok(archive) };
-    setup.registry.put("/claude.tgz", cut);
+    let cut = Answer::ok(archive).cut(10_000);
+    setup.server.put("/claude.tgz", cut);
     setup.refused(&[], 3, "broke off after");
 }
 
@@ -288,7 +196,7 @@ fn run_on_small_disk(setup: &Setup, size: &str) -> Option<Output> {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh", size]);
     command.arg(setup.root.path()).arg(INSTALLER).arg(setup.source.path());
-    command.env("NPMREGISTRY", setup.registry.url());
+    command.env("NPMREGISTRY", setup.server.url());
     let output = command.output().ok().filter(|_| is_root())?;
     (output.status.code() != Some(99)).then_some(output)
 }
