@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use xtask::cli::{Cli, Command};
 use xtask::exit::Exit;
-use xtask::{build, package, publish, registry};
+use xtask::{build, package, publish, registry, scenarios};
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
@@ -13,7 +13,8 @@ fn main() -> ExitCode {
         Command::Publish(args) => publish::run(&args),
         Command::Registry(args) => registry::serve::run(&args),
         Command::Build(args) => build::verb(&args),
-        Command::TestScenarios(_) | Command::Bench(_) | Command::Ci(_) => {
+        Command::TestScenarios(args) => scenarios::verb(&args),
+        Command::Bench(_) | Command::Ci(_) => {
             Err(anyhow::anyhow!("this command is not there yet"))
         }
     };

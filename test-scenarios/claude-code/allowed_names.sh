@@ -1,0 +1,24 @@
+#!/bin/bash
+# On the stand-in internet: what is listed opens, on its port; everything else is refused.
+set -e
+# shellcheck source=/dev/null
+source dev-container-features-test-lib
+
+# Whether an HTTP server answers on HOST PORT.
+get='exec 3<>/dev/tcp/$0/$1 && printf "GET / HTTP/1.0\r\n\r\n" >&3 && timeout 5 grep -q "stand-in reached" <&3'
+denied() { ! timeout 10 bash -c "$get" "$1" "$2" 2>/dev/null; }
+
+check "an allowed name and port answers" bash -c "$get" web.test.example 80
+check "its other port is closed" denied web.test.example 8080
+check "a host that is not allowed is closed" denied 203.0.113.66 80
+check "its name is not even resolved" bash -c "! getent hosts evil.test.example"
+check "over IPv6 it is closed too" denied 2001:db8:113::66 80
+check "a name that answers with private addresses opens nothing" bash -c \
+    "! getent hosts rebind.test.example && agent-sandbox status | grep -q 'rebind.test.example.*may not lead to'"
+check "the container's resolver answers nobody but the daemon" bash -c \
+    "! { exec 3<>/dev/udp/127.0.0.11/53 && printf '\\x5a\\x5a\\x01\\x00\\x00\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x04leak\\x07example\\x00\\x00\\x01\\x00\\x01' >&3 && timeout 2 head -c 12 <&3 | grep -q .; }"
+check "DNS to a chosen server is closed" bash -c \
+    "! { exec 3<>/dev/udp/203.0.113.66/53 && printf '\\x5a\\x5a\\x01\\x00\\x00\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x04leak\\x07example\\x00\\x00\\x01\\x00\\x01' >&3 && timeout 2 head -c 12 <&3 | grep -q .; }"
+check "verify holds" agent-sandbox verify
+
+reportResults

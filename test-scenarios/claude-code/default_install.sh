@@ -1,0 +1,25 @@
+#!/bin/bash
+# Installed as promised, closed, and honest about it.
+set -e
+# shellcheck source=/dev/null
+source dev-container-features-test-lib
+
+check "claude runs and is the version asked for" bash -c "claude --version | grep -F '@CLAUDE_VERSION@'"
+check "claude belongs to root and no user can write it" bash -c \
+    "[ \"\$(stat -c '%U %a' /usr/local/lib/agent-sandbox/claude)\" = 'root 755' ]"
+check "nothing of the installer is left" bash -c "! find / -xdev -name 'sandbox-install*' 2>/dev/null | grep ."
+check "no firewall program was installed" bash -c "! command -v iptables && ! command -v nft"
+check "the user holds no capability" bash -c "grep -q '^CapEff:.0000000000000000$' /proc/self/status"
+check "the bounding set is NET_ADMIN alone" bash -c "grep -q '^CapBnd:.0000000000001000$' /proc/self/status"
+check "status says in force" agent-sandbox status
+check "wait returns" agent-sandbox wait --timeout 5
+check "verify holds" agent-sandbox verify
+check "verify --json says so" bash -c "agent-sandbox verify --json | grep -q '\"holds\":true'"
+check "the state folder belongs to root" bash -c "[ \"\$(stat -c '%U %a' /run/agent-sandbox)\" = 'root 755' ]"
+check "the policy belongs to root" bash -c "[ \"\$(stat -c '%U %a' /etc/agent-sandbox/policy.json)\" = 'root 644' ]"
+check "a user cannot apply rules or stop the daemon" bash -c \
+    "! /usr/local/libexec/agent-sandbox/sandboxd run 2>/dev/null && ! kill \$(cat /proc/[0-9]*/stat | awk '\$2 == \"(sandboxd)\" {print \$1}') 2>/dev/null && agent-sandbox status"
+check "a program started through exec has no way to more rights" bash -c \
+    "agent-sandbox exec grep -q '^NoNewPrivs:.1' /proc/self/status"
+
+reportResults
