@@ -11,6 +11,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::cli::PublishArgs;
+use crate::exit::Exit;
 use crate::oci::credentials::Sources;
 use crate::oci::reference::{Registry, Repository};
 use crate::oci::transport::{Access, Client, Notes};
@@ -48,7 +49,12 @@ pub fn run(args: &PublishArgs) -> anyhow::Result<()> {
     };
     let destination = Destination { registry, namespace, sources: Sources::from_env() };
     let notes: Notes = Arc::new(|text: &str| eprintln!("{text}"));
-    let plan = publish(&destination, &packed, args.dry_run, notes)?;
+    let plan = publish(&destination, &packed, args.dry_run, notes).inspect_err(|error| {
+        if args.local && Exit::of(error) == Exit::VersionConflict {
+            // Nobody else has locked what is only here, so raising the version is not the only way.
+            eprintln!("or delete target/registry: what is published locally is yours alone");
+        }
+    })?;
     for sentence in report::sentences(&destination.registry, &plan, args.dry_run) {
         eprintln!("{sentence}");
     }

@@ -258,10 +258,20 @@ fn a_registry_that_swallows_a_tag_is_found_out() {
         (seen.method == "PUT" && seen.path.ends_with("/manifests/latest")).then(|| reply(201, &[], ""))
     });
     let collection = Collection::new();
+    let found_out = |there: &str| {
+        let error = push(proxy.port, &collection.pack()).unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Registry);
+        let text = error.to_string();
+        let expected = format!("the registry holds {there} where sha256:");
+        assert!(text.starts_with(&expected), "{text}");
+        assert!(text.contains(&format!("for {NAMESPACE}/a:latest")), "{text}");
+    };
     collection.feature("a", "1.0.0", "");
-    let error = push(proxy.port, &collection.pack()).unwrap_err();
-    assert_eq!(Exit::of(&error), Exit::Registry);
-    assert!(error.to_string().contains(&format!("for {NAMESPACE}/a:latest")), "{error}");
+    found_out("nothing");
+    // The tag is there, and means what it meant before.
+    let before = push(registry.port(), &collection.pack()).unwrap();
+    collection.feature("a", "1.0.1", "");
+    found_out(before.releases[0].artifact.digest.as_str());
 }
 
 #[test]
