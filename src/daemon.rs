@@ -36,7 +36,7 @@ pub fn start() -> anyhow::Result<()> {
     let ruleset = plan(&resolv_conf()?.upstream);
     firewall::apply(&ruleset).context("default-deny is not in force")?;
     fresh_run_folder().context(paths::RUN)?;
-    let mut child = Command::new("/proc/self/exe")
+    let mut child = Command::new(std::env::current_exe().context("/proc/self/exe")?)
         .arg("run")
         .env_clear()
         .current_dir("/")
@@ -49,14 +49,21 @@ pub fn start() -> anyhow::Result<()> {
 
 /// After a failed start: ends the container, so that nothing of the user's runs in it.
 ///
-/// The entrypoint property ends the joined shell by itself (`|| exit 1`); this is for tools that run the
-/// property in another way. Only the direct parent is ended, so a start by hand ends nothing.
+/// The entrypoint property ends the joined shell by itself, with exit code 1; this is for tools that run it in
+/// another way. Only the direct parent is ended, so a start by hand ends nothing.
 pub fn end_container() {
     let parent = getppid();
-    if let Some(init) = parent.filter(|parent| parent.is_init() && *parent != getpid()) {
+    let Some(init) = parent.filter(|parent| parent.is_init() && *parent != getpid()) else { return };
+    // A shell that is told to end by itself would take the signal first, and end with its handler's code.
+    let ends_itself = fs::read("/proc/1/cmdline")
+        .is_ok_and(|line| line.windows(ENDS_SHELL.len()).any(|window| window == ENDS_SHELL.as_bytes()));
+    if !ends_itself {
         let _ = kill_process(init, Signal::TERM);
     }
 }
+
+/// How the Feature's entrypoint property is written.
+const ENDS_SHELL: &str = "sandboxd start || exit 1";
 
 fn resolv_conf() -> anyhow::Result<ResolvConf> {
     match fs::read_to_string(paths::RESOLV_CONF) {
@@ -87,7 +94,10 @@ fn await_listening(child: &mut Child) -> anyhow::Result<()> {
     }
     if line.trim() != LISTENING {
         let status = child.wait()?;
-        bail!("the daemon ended while it started ({status}); its reason stands above");
+        match line.trim() {
+            "" => bail!("the daemon ended while it started ({status})"),
+            reason => bail!("{reason}"),
+        }
     }
     Ok(())
 }

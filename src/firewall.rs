@@ -52,6 +52,11 @@ pub fn verify(ruleset: &Ruleset) -> Result<(), FirewallError> {
     verify_with(&mut netlink::Netfilter::open()?, ruleset)
 }
 
+/// How many packets the table has refused since it was put there.
+pub fn refused_packets(ruleset: &Ruleset) -> Result<u64, FirewallError> {
+    Ok(readback::refused_packets(&mut netlink::Netfilter::open()?, ruleset)?)
+}
+
 fn verify_with(socket: &mut netlink::Netfilter, ruleset: &Ruleset) -> Result<(), FirewallError> {
     let held = readback::table(socket, ruleset)?;
     Ok(readback::compare(ruleset, &held)?)

@@ -16,6 +16,8 @@ pub struct Status {
     pub problem: Option<String>,
     /// Whether every allowed name has been asked for once.
     pub ready: bool,
+    /// Packets refused since the table was put there.
+    pub refused_packets: u64,
     /// When default-deny was read back, in milliseconds since 1970.
     pub default_deny_at_ms: u64,
     /// When the sandbox became ready, in milliseconds since 1970.

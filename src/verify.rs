@@ -1,8 +1,8 @@
 //! `agent-sandbox verify`: tries the way out, row by row, as the user who runs it.
 //!
-//! A probe passes only if the kernel itself refused it at once, which is what the firewall does; silence, a
-//! refusal from afar or an answer are failures. Targets are addresses that RFC 5737 and RFC 3849 keep free,
-//! and the container's own gateway, so that even an open network carries a probe nowhere.
+//! A probe passes only if the kernel itself refused it, which is what the firewall does; silence, a refusal from
+//! afar or an answer are failures. Targets are addresses that RFC 5737 and RFC 3849 keep free, and the
+//! container's own gateway, so that even an open network carries a probe nowhere.
 
 mod allowed;
 mod denied;

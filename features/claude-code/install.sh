@@ -12,4 +12,6 @@ case "$machine" in
         exit 6
         ;;
 esac
-exec "$here/bin/$arch/sandbox-install"
+"$here/bin/$arch/sandbox-install"
+# Some builders leave the Feature's folder in the image; what only installs has no business there.
+rm -rf "${here:?}/bin"

@@ -23,10 +23,17 @@ use crate::{firewall, paths};
 /// How often the kernel is asked whether the table still stands.
 const TICK: Duration = Duration::from_secs(5);
 
-/// Runs for the container's life.
+/// Runs for the container's life. Until it listens it talks to its starter, who tells the one sentence.
 pub fn run() -> anyhow::Result<()> {
+    let shared = set_up().inspect_err(|error| println!("{error:#}"))?;
+    println!("{LISTENING}");
+    keep(&shared);
+}
+
+fn set_up() -> anyhow::Result<Arc<Shared>> {
     shed_rights().context("shed rights")?;
-    let _lock = lock()?;
+    // Held until the process ends.
+    std::mem::forget(lock()?);
     let text = fs::read_to_string(paths::POLICY).context(paths::POLICY)?;
     let policy = Policy::from_json(&text).context(paths::POLICY)?;
     let ruleset = plan(&resolv_conf()?.upstream);
@@ -48,8 +55,7 @@ pub fn run() -> anyhow::Result<()> {
         .name("control".to_owned())
         .spawn(move || control::serve(&listener, &for_clients))
         .context("start the control thread")?;
-    println!("{LISTENING}");
-    keep(&shared)
+    Ok(shared)
 }
 
 /// Everything but the right to configure the network goes, for good.
@@ -74,7 +80,7 @@ fn lock() -> anyhow::Result<File> {
     Ok(file)
 }
 
-fn keep(shared: &Arc<Shared>) -> anyhow::Result<()> {
+fn keep(shared: &Arc<Shared>) -> ! {
     let mut schedule = Schedule::new(shared.policy.allow.keys(), Instant::now());
     loop {
         if let Err(error) = round(shared, &mut schedule) {

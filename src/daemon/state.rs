@@ -39,6 +39,7 @@ impl Shared {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             in_force: problem.is_none(),
             problem,
+            refused_packets: firewall::refused_packets(&inner.ruleset).unwrap_or(0),
             ready: inner.ready_at_ms.is_some(),
             default_deny_at_ms: inner.default_deny_at_ms,
             ready_at_ms: inner.ready_at_ms,

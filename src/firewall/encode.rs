@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::nla::Writer;
-use super::ruleset::{Chain, Endpoint, Expr, Family, Ruleset, Set, Verdict};
+use super::ruleset::{Chain, Endpoint, Expr, Family, RejectWith, Ruleset, Set, Verdict};
 
 /// `NFPROTO_INET`
 pub(super) const INET: u8 = 1;
@@ -35,6 +35,7 @@ const SET_TIMEOUT: u32 = 0x10;
 const TYPE_IPV4: u32 = 7;
 const TYPE_IPV6: u32 = 8;
 const TYPE_SERVICE: u32 = 13;
+const REJECT_TCP_RESET: u32 = 1;
 const REJECT_ICMPX: u32 = 2;
 const ICMPX_ADMIN_PROHIBITED: u8 = 3;
 const VERDICT_JUMP: u32 = (-3_i32).cast_unsigned();
@@ -251,7 +252,8 @@ fn expression(w: &mut Writer, expr: &Expr) {
             d.be32(2, from.0);
         }),
         Expr::Counter => named(w, "counter", |_| {}),
-        Expr::Reject => named(w, "reject", |d| {
+        Expr::Reject(RejectWith::TcpReset) => named(w, "reject", |d| d.be32(1, REJECT_TCP_RESET)),
+        Expr::Reject(RejectWith::AdminProhibited) => named(w, "reject", |d| {
             d.be32(1, REJECT_ICMPX);
             d.bytes(2, &[ICMPX_ADMIN_PROHIBITED]);
         }),
@@ -321,7 +323,10 @@ fn decode_known(name: &str, data: &super::nla::Attributes<'_>) -> Option<Expr> {
             Expr::Lookup { set: data.string(1)?.to_owned(), from: register(2)? }
         }
         "counter" => Expr::Counter,
-        "reject" if data.be32(1)? == REJECT_ICMPX && data.get(2)? == [ICMPX_ADMIN_PROHIBITED] => Expr::Reject,
+        "reject" if data.be32(1)? == REJECT_TCP_RESET => Expr::Reject(RejectWith::TcpReset),
+        "reject" if data.be32(1)? == REJECT_ICMPX && data.get(2)? == [ICMPX_ADMIN_PROHIBITED] => {
+            Expr::Reject(RejectWith::AdminProhibited)
+        }
         "immediate" if data.be32(1)? == 0 => {
             let verdict = data.nested(2)?.nested(2)?;
             Expr::Verdict(match verdict.be32(1)? {
@@ -353,7 +358,7 @@ mod tests {
     #[test]
     fn a_changed_expression_does_not_read_back_as_planned() {
         let mut writer = Writer::new();
-        named(&mut writer, "reject", |d| d.be32(1, 1));
+        named(&mut writer, "reject", |d| d.be32(1, 0));
         assert_eq!(decode(&Attributes::new(&writer.into_bytes())), Expr::Unknown("reject".to_owned()));
         let mut writer = Writer::new();
         named(&mut writer, "log", |_| {});

@@ -98,6 +98,11 @@ impl<'a> Attributes<'a> {
         Some(u32::from_be_bytes(self.get(kind)?.try_into().ok()?))
     }
 
+    /// A 64 bit number in network order.
+    pub fn be64(&self, kind: u16) -> Option<u64> {
+        Some(u64::from_be_bytes(self.get(kind)?.try_into().ok()?))
+    }
+
     /// A string without its terminating zero.
     pub fn string(&self, kind: u16) -> Option<&'a str> {
         let value = self.get(kind)?;

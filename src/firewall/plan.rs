@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use super::ruleset::{
-    BaseChain, Chain, CmpOp, Expr, Family, InetHook, MetaKey, PayloadBase, REG, Register, Ruleset, Set,
-    Verdict,
+    BaseChain, Chain, CmpOp, Expr, Family, InetHook, MetaKey, PayloadBase, REG, Register, RejectWith,
+    Ruleset, Set, Verdict,
 };
 
 /// Name of the table; nothing else in the container uses it, and no other table is touched.
@@ -59,7 +59,7 @@ pub fn plan(upstream: &Upstream) -> Ruleset {
             Chain {
                 name: "forward".to_owned(),
                 base: Some(BaseChain { hook: InetHook::Forward, priority: 0 }),
-                rules: vec![vec![Expr::Counter, Expr::Reject]],
+                rules: refuse(),
             },
             Chain { name: "dns".to_owned(), base: None, rules: dns(upstream) },
         ],
@@ -67,7 +67,7 @@ pub fn plan(upstream: &Upstream) -> Ruleset {
 }
 
 fn output() -> Vec<Vec<Expr>> {
-    vec![
+    let mut rules = vec![
         // DNS stands before "established": a question's port can be taken over by somebody else while the
         // connection tracking entry of the daemon's own question lives.
         rule(&[ipv4_destination(EMBEDDED_RESOLVER.octets()), vec![jump("dns")]]),
@@ -81,8 +81,9 @@ fn output() -> Vec<Vec<Expr>> {
         rule(&[l4(ICMPV6), icmp_type(136), vec![accept()]]),
         rule(&[endpoint(ALLOW4), vec![accept()]]),
         rule(&[endpoint(ALLOW6), vec![accept()]]),
-        vec![Expr::Counter, Expr::Reject],
-    ]
+    ];
+    rules.extend(refuse());
+    rules
 }
 
 /// What is left of DNS: the daemon's questions, the embedded resolver's, and servers on loopback, which
@@ -108,10 +109,19 @@ fn dns(upstream: &Upstream) -> Vec<Vec<Expr>> {
             ]));
         }
     }
-    rules.push(rule(&[ipv4_destination(EMBEDDED_RESOLVER.octets()), vec![Expr::Counter, Expr::Reject]]));
+    // Before loopback, which the embedded resolver is on.
+    rules.extend(
+        refuse().into_iter().map(|refusal| [ipv4_destination(EMBEDDED_RESOLVER.octets()), refusal].concat()),
+    );
     rules.push(rule(&[loopback(), vec![accept()]]));
-    rules.push(vec![Expr::Counter, Expr::Reject]);
+    rules.extend(refuse());
     rules
+}
+
+/// Refuses and counts whatever is left, as fast as each protocol allows.
+fn refuse() -> Vec<Vec<Expr>> {
+    let reject = |with| vec![Expr::Counter, Expr::Reject(with)];
+    vec![rule(&[l4(TCP), reject(RejectWith::TcpReset)]), reject(RejectWith::AdminProhibited)]
 }
 
 fn rule<const N: usize>(parts: &[Vec<Expr>; N]) -> Vec<Expr> {

@@ -85,6 +85,24 @@ pub fn endpoints(socket: &mut Netfilter, ruleset: &Ruleset) -> Result<BTreeSet<E
     Ok(endpoints)
 }
 
+/// How many packets the table's counting rules, which are those that refuse, have seen.
+pub fn refused_packets(socket: &mut Netfilter, ruleset: &Ruleset) -> Result<u64, NetlinkError> {
+    let mut packets = 0_u64;
+    for object in socket.dump(GET_RULE, &[(1, ruleset.table)])? {
+        let rule = Attributes::new(&object);
+        if rule.string(1) != Some(ruleset.table) {
+            continue;
+        }
+        for (_, element) in rule.nested(4).unwrap_or(Attributes::new(&[])) {
+            let element = Attributes::new(element);
+            if element.string(1) == Some("counter") {
+                packets += element.nested(2).and_then(|counter| counter.be64(2)).unwrap_or(0);
+            }
+        }
+    }
+    Ok(packets)
+}
+
 fn endpoint(family: Family, key: &[u8]) -> Option<Endpoint> {
     let (address, port) = key.split_at_checked(usize::try_from(family.address_len()).ok()?)?;
     let port = u16::from_be_bytes(port.get(..2)?.try_into().ok()?);

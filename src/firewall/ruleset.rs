@@ -132,13 +132,22 @@ pub enum Expr {
     },
     /// Count packets; the counts themselves are not part of the ruleset.
     Counter,
-    /// Refuse at once, so that clients need not wait for a time-out: "communication administratively
-    /// prohibited" for IPv4 and IPv6 alike.
-    Reject,
+    /// Refuse, so that clients need not wait for a time-out.
+    Reject(RejectWith),
     /// End the chain.
     Verdict(Verdict),
     /// Something that this program never writes; a table that holds it differs from any plan.
     Unknown(String),
+}
+
+/// How a packet is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RejectWith {
+    /// A reset. For TCP this works at once; an ICMP error comes while `connect` still holds the socket, is
+    /// dropped, and only the first retransmission a second later is refused.
+    TcpReset,
+    /// "Communication administratively prohibited", for IPv4 and IPv6 alike.
+    AdminProhibited,
 }
 
 /// Verdicts.

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::{Outcome, Row};
 use crate::egress::resolv_conf::ResolvConf;
-use crate::paths;
+use crate::{client, paths};
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -61,27 +61,43 @@ pub(super) fn row(id: impl Into<String>, claim: &'static str, met: Met) -> Row {
     }
 }
 
-/// "Administratively prohibited" from our own reject rule arrives as EHOSTUNREACH (IPv4) or EACCES (IPv6), a
-/// packet dropped in the output hook as EPERM. A refusal from afar is ECONNREFUSED, silence a time-out.
+/// A datagram that the output hook refuses fails with EPERM, which nothing from afar can cause.
 fn judge(error: &io::Error) -> Met {
     match error.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::HOSTUNREACH | Errno::ACCESS | Errno::PERM) => Met::Refused(error.to_string()),
+        Some(Errno::PERM) => Met::Refused(error.to_string()),
         Some(Errno::NETUNREACH | Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT) => Met::NoRoute,
         _ => Met::Open(format!("it went out: {error}")),
     }
 }
 
-pub(super) fn tcp(target: &str) -> Met {
-    let Ok(target) = target.parse::<SocketAddr>() else {
-        return Met::NoRoute;
-    };
-    match TcpStream::connect_timeout(&target, PATIENCE) {
+/// A refused connection looks the same from our kernel and from afar; what tells them apart is that the
+/// firewall has counted a refusal meanwhile.
+fn tcp(target: &str) -> Met {
+    let Ok(target) = target.parse::<SocketAddr>() else { return Met::NoRoute };
+    let before = refused_packets();
+    let result = TcpStream::connect_timeout(&target, PATIENCE);
+    let counted = matches!((before, refused_packets()), (Some(before), Some(after)) if after > before);
+    match result {
         Ok(_) => Met::Open("connected".to_owned()),
-        Err(error) => judge(&error),
+        Err(error) => match judge_tcp(&error) {
+            Met::Refused(how) if !counted => Met::Open(format!("{how}, but not by the firewall")),
+            met => met,
+        },
     }
 }
 
-fn udp(target: &str) -> Met {
+fn judge_tcp(error: &io::Error) -> Met {
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::CONNREFUSED) => Met::Refused(error.to_string()),
+        _ => judge(error),
+    }
+}
+
+fn refused_packets() -> Option<u64> {
+    client::status().ok().map(|status| status.refused_packets)
+}
+
+pub(super) fn udp(target: &str) -> Met {
     let Ok(target) = target.parse::<SocketAddr>() else {
         return Met::NoRoute;
     };
@@ -120,14 +136,21 @@ mod tests {
 
     #[test]
     fn only_a_refusal_by_the_kernel_passes() {
-        let met = |errno: Errno| judge(&io::Error::from_raw_os_error(errno.raw_os_error()));
-        for errno in [Errno::HOSTUNREACH, Errno::ACCESS, Errno::PERM] {
-            assert!(matches!(met(errno), Met::Refused(_)), "{errno}");
+        let error = |errno: Errno| io::Error::from_raw_os_error(errno.raw_os_error());
+        assert!(matches!(judge(&error(Errno::PERM)), Met::Refused(_)));
+        for errno in [Errno::CONNREFUSED, Errno::TIMEDOUT, Errno::AGAIN, Errno::CONNRESET, Errno::HOSTUNREACH]
+        {
+            assert!(matches!(judge(&error(errno)), Met::Open(_)), "{errno}");
         }
-        for errno in [Errno::CONNREFUSED, Errno::TIMEDOUT, Errno::AGAIN, Errno::CONNRESET] {
-            assert!(matches!(met(errno), Met::Open(_)), "{errno}");
-        }
-        assert_eq!(met(Errno::NETUNREACH), Met::NoRoute);
+        assert!(matches!(judge_tcp(&error(Errno::CONNREFUSED)), Met::Refused(_)));
+        assert!(matches!(judge_tcp(&error(Errno::TIMEDOUT)), Met::Open(_)));
+        assert_eq!(judge(&error(Errno::NETUNREACH)), Met::NoRoute);
+    }
+
+    #[test]
+    fn a_refusal_that_no_firewall_counted_fails_its_row() {
+        // Nothing listens here and no daemon counts: the refusal is not the firewall's.
+        assert!(matches!(tcp("127.0.0.1:1"), Met::Open(_)));
     }
 
     #[test]

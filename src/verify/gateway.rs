@@ -12,7 +12,7 @@ pub(super) fn row() -> Row {
     let table = fs::read_to_string("/proc/net/route").unwrap_or_default();
     let met = match target(&table) {
         // A port that no host serves: what matters is who refuses, and our own kernel must be first.
-        Some(gateway) => denied::tcp(&format!("{gateway}:1")),
+        Some(gateway) => denied::udp(&format!("{gateway}:1")),
         None => Met::NoRoute,
     };
     denied::row("net.gateway", CLAIM, met)

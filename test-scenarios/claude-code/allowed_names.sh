@@ -4,7 +4,8 @@ set -e
 # shellcheck source=/dev/null
 source dev-container-features-test-lib
 
-# Whether an HTTP server answers on HOST PORT.
+# Whether an HTTP server answers on HOST PORT; the inner bash expands them.
+# shellcheck disable=SC2016
 get='exec 3<>/dev/tcp/$0/$1 && printf "GET / HTTP/1.0\r\n\r\n" >&3 && timeout 5 grep -q "stand-in reached" <&3'
 denied() { ! timeout 10 bash -c "$get" "$1" "$2" 2>/dev/null; }
 

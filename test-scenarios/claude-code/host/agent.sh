@@ -6,7 +6,7 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 api=http://api.test.example:8099
-session=(env ANTHROPIC_BASE_URL=$api ANTHROPIC_API_KEY=test CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
+session=(env "ANTHROPIC_BASE_URL=$api" ANTHROPIC_API_KEY=test CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
     timeout 120 claude --dangerously-skip-permissions -p go)
 
 # What the API was told since the last look: the tool's result is in there.
@@ -23,8 +23,8 @@ check "the forbidden host saw nothing" [ "$(evil_hits "$since")" -eq 0 ]
 
 # The agent is refused where it must be: as root, and once the daemon that vouches for the network is gone.
 check_not "claude as root is refused" docker exec "$container" claude -p hello
-daemon=$(docker exec "$container" bash -c "grep -l '^sandboxd' /proc/[0-9]*/comm | cut -d/ -f3 | head -n 1")
-docker exec "$container" kill -9 "$daemon"
+daemon=$(daemon_of "$container")
+docker exec "$container" bash -c "kill -9 $daemon"
 check_not "claude without the daemon is refused" docker exec --user vscode "$container" claude -p hello
 check "claude --version still works" docker exec --user vscode "$container" claude --version
 

@@ -5,6 +5,7 @@
 : "${DEVCONTAINER:?}" "${FEATURE:?}" "${IMAGE:?}" "${IMAGE_CLAUDE:?}" "${NPM_REGISTRY:?}" "${NETWORK:?}" "${DNS:?}" "${WORK:?}"
 
 failed=0
+container=
 containers=()
 
 # Says what was seen; a claim that does not hold fails the script at its end, so that all of them are seen.
@@ -71,4 +72,10 @@ reaches_evil() {
                 timeout 5 grep -q "stand-in reached" <&3 && exit 0
         done
         exit 1' >/dev/null 2>&1
+}
+
+# The daemon's pid in the container; none is a failure of the test.
+daemon_of() {
+    docker exec "$1" bash -c 'for d in /proc/[0-9]*; do
+        read -r name <"$d/comm" && [ "$name" = sandboxd ] && echo "${d#/proc/}" && exit; done 2>/dev/null; exit 1'
 }

@@ -14,17 +14,25 @@ containers+=("$bare")
 check "without the Feature the probe reaches the host" reaches_evil "$bare"
 check_not "closed after up" reaches_evil "$container"
 
-# Probes from the first moment on that `docker exec` gets in, for five seconds.
+# Probes from the first moment on that `docker exec` gets in, without a pause, for six seconds.
 hammer() {
-    local until=$((SECONDS + 5)) tries=0
+    local until=$((SECONDS + 6)) tries=0 more
     while [ $SECONDS -lt $until ]; do
-        if reaches_evil "$container"; then
+        more=$(docker exec --user vscode "$container" bash -c '
+            end=$((SECONDS + 2))
+            while [ $SECONDS -lt $end ]; do
+                for host in 203.0.113.66 2001:db8:113::66; do
+                    { exec 3<>"/dev/tcp/$host/80"; } 2>/dev/null && echo open && exit
+                done
+                echo closed
+            done' 2>/dev/null) || true
+        if grep -q open <<<"$more"; then
             echo "open" >"$WORK/hammer"
             return
         fi
-        tries=$((tries + 1))
+        tries=$((tries + $(grep -c closed <<<"$more" || true)))
     done
-    echo "closed after $tries probes" >"$WORK/hammer"
+    echo "closed in $tries probes" >"$WORK/hammer"
 }
 for action in "stop start" restart "kill start"; do
     rm -f "$WORK/hammer"
@@ -32,23 +40,23 @@ for action in "stop start" restart "kill start"; do
     for verb in $action; do docker "$verb" "$container" >/dev/null; done
     check_not "closed right after docker $action" reaches_evil "$container"
     wait $!
-    check "never open during docker $action: $(cat "$WORK/hammer")" grep -q '^closed' "$WORK/hammer"
+    check "never open during docker $action: $(cat "$WORK/hammer")" grep -q '^closed in [1-9]' "$WORK/hammer"
     check "ready again after docker $action, with no hook run" wait_ready
     check "verify holds after docker $action" docker exec --user vscode "$container" agent-sandbox verify
 done
 
-daemon=$(docker exec "$container" bash -c "grep -l '^sandboxd' /proc/[0-9]*/comm | cut -d/ -f3 | head -n 1")
+daemon=$(daemon_of "$container")
 check_not "a user cannot kill the daemon" docker exec --user vscode "$container" bash -c "kill -9 $daemon"
-docker exec "$container" kill -9 "$daemon"
+docker exec "$container" bash -c "kill -9 $daemon"
 check_not "closed after kill -9 of sandboxd" reaches_evil "$container"
 check_not "status says that nobody vouches for it" docker exec --user vscode "$container" agent-sandbox status
 check_not "verify fails" docker exec --user vscode "$container" agent-sandbox verify
 check_not "wait fails" docker exec --user vscode "$container" agent-sandbox wait --timeout 1
 
-# Tampering by root, which is out of the model, is at least mended: the daemon puts the table back.
-docker restart "$container" >/dev/null
-wait_ready
-image=$(docker inspect --format '{{.Image}}' "$container")
-docker run --rm --network "container:$container" --cap-drop=ALL --cap-add=NET_ADMIN --entrypoint /usr/local/libexec/agent-sandbox/sandboxd \
-    "$image" start >/dev/null 2>&1 || true
-check "verify still holds after a second start in the same network" docker exec --user vscode "$container" agent-sandbox verify
+# The table does not depend on the daemon: a new start takes over, and nothing was open meanwhile.
+hammer &
+docker exec "$container" /usr/local/libexec/agent-sandbox/sandboxd start
+wait $!
+check "never open while a new daemon takes over: $(cat "$WORK/hammer")" grep -q '^closed in [1-9]' "$WORK/hammer"
+check "ready again" wait_ready
+check "verify holds again" docker exec --user vscode "$container" agent-sandbox verify
