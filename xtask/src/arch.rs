@@ -41,8 +41,6 @@ impl Arch {
 
     /// The architecture of the machine that this program was built for, where it is one of ours.
     pub fn host() -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|arch| arch.uname() == std::env::consts::ARCH)
+        Self::ALL.into_iter().find(|arch| arch.uname() == std::env::consts::ARCH)
     }
 }

@@ -69,7 +69,8 @@ fn compile(
     package: &str,
     bins: &BTreeSet<String>,
 ) -> anyhow::Result<PathBuf> {
-    let target = root.join("target").join(toolchain.target_folder);
+    // A folder each: the linker is part of what cargo holds against the build scripts that both share.
+    let target = root.join("target").join(format!("{}-{}", toolchain.target_folder, arch.docker()));
     let mut command = Command::new(&toolchain.cargo);
     command.current_dir(root).args(["build", "--quiet", "--release", "--locked", "--target", arch.triple()]);
     command.args(["--package", package]).arg("--target-dir").arg(&target);
@@ -91,7 +92,10 @@ fn compile(
     let cc = toolchain.linker.unwrap_or("cc");
     command.env(format!("CC_{triple}"), cc).env(format!("CFLAGS_{triple}"), c_flags(root).join(" "));
     command.env("STATIC_PIE_CC", cc);
-    command.env(format!("CARGO_TARGET_{}_LINKER", triple.to_uppercase()), root.join("xtask/tools/static-pie-cc"));
+    command.env(
+        format!("CARGO_TARGET_{}_LINKER", triple.to_uppercase()),
+        root.join("xtask/tools/static-pie-cc"),
+    );
     sh::run(&mut command).with_context(|| format!("the build for {} failed", arch.docker()))?;
     let folder = target.join(arch.triple()).join("release");
     match bins.iter().find(|bin| !folder.join(bin).is_file()) {

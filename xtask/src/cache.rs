@@ -18,11 +18,11 @@ pub fn file(name: &str, make: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyho
     let path = folder()?.join(name);
     if !path.is_file() {
         let unfinished = folder()?.join(format!("{}.{name}", std::process::id()));
-        let made = make(&unfinished).and_then(|()| Ok(std::fs::rename(&unfinished, &path)?));
-        if made.is_err() {
+        let result = make(&unfinished).and_then(|()| Ok(std::fs::rename(&unfinished, &path)?));
+        if result.is_err() {
             let _ = std::fs::remove_file(&unfinished);
         }
-        made.with_context(|| format!("cannot make {}", path.display()))?;
+        result.with_context(|| format!("cannot make {}", path.display()))?;
     }
     Ok(path)
 }

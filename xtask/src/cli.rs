@@ -28,6 +28,8 @@ pub enum Command {
     Registry(RegistryArgs),
     /// Run the scenarios through the devcontainer CLI against a real Docker
     TestScenarios(ScenarioArgs),
+    /// Write the generated parts of the documentation
+    Docs(DocsArgs),
     /// Measure
     Bench(BenchArgs),
     /// Everything that must pass before a change lands
@@ -121,6 +123,14 @@ pub struct ScenarioArgs {
     /// Run only scenarios whose name contains this
     #[arg(long)]
     pub filter: Option<String>,
+}
+
+/// Flags of `docs`.
+#[derive(Debug, Args)]
+pub struct DocsArgs {
+    /// Write nothing; fail if something would change
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// Flags of `bench`.

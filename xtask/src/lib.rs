@@ -3,10 +3,13 @@
 pub mod apt;
 pub mod arch;
 pub mod archive;
+pub mod bench;
 pub mod build;
 pub mod cache;
+pub mod ci;
 pub mod cli;
 pub mod collection;
+pub mod docs;
 pub mod exit;
 pub mod feature;
 pub mod oci;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use xtask::cli::{Cli, Command};
 use xtask::exit::Exit;
-use xtask::{build, package, publish, registry, scenarios};
+use xtask::{bench, build, ci, docs, package, publish, registry, scenarios};
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
@@ -14,9 +14,9 @@ fn main() -> ExitCode {
         Command::Registry(args) => registry::serve::run(&args),
         Command::Build(args) => build::verb(&args),
         Command::TestScenarios(args) => scenarios::verb(&args),
-        Command::Bench(_) | Command::Ci(_) => {
-            Err(anyhow::anyhow!("this command is not there yet"))
-        }
+        Command::Docs(args) => docs::verb(&args),
+        Command::Bench(args) => bench::verb(&args),
+        Command::Ci(args) => ci::verb(&args),
     };
     match result {
         Ok(()) => Exit::Ok.into(),

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
+use object::Endianness;
 use object::elf;
 use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _};
-use object::Endianness;
 use serde::{Deserialize, Serialize};
 
 use crate::arch::Arch;
@@ -71,8 +71,8 @@ pub fn facts(data: &[u8]) -> anyhow::Result<Facts> {
             let (tag, value) = (entry.tag(endian), entry.val(endian));
             needed |= tag == elf::DT_NEEDED;
             bind_now |= tag == elf::DT_BIND_NOW;
-            bind_now |= tag == elf::DT_FLAGS && value & u64::from(elf::DF_BIND_NOW.0) != 0;
-            bind_now |= tag == elf::DT_FLAGS_1 && value & u64::from(elf::DF_1_NOW.0) != 0;
+            bind_now |= tag == elf::DT_FLAGS && value & elf::DF_BIND_NOW.0 != 0;
+            bind_now |= tag == elf::DT_FLAGS_1 && value & elf::DF_1_NOW.0 != 0;
         }
     }
     let sections = header.sections(endian, data).context("broken sections")?;

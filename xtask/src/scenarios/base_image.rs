@@ -1,5 +1,6 @@
 //! Base images from Debian's packages, since tests pull from no registry.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -31,7 +32,9 @@ pub fn tarball() -> anyhow::Result<PathBuf> {
 
 /// Imports a root file system as an image.
 pub fn import(docker: &Docker, tarball: &Path, image: &str) -> anyhow::Result<()> {
-    sh::output(docker.command().arg("import").arg(tarball).arg(image)).map(drop).context("import the base image")
+    sh::output(docker.command().arg("import").arg(tarball).arg(image))
+        .map(drop)
+        .context("import the base image")
 }
 
 /// An image on top of another: files copied in, and instructions of a Dockerfile.
@@ -49,7 +52,7 @@ pub fn derive(
         std::fs::hard_link(source, context.path().join(&name))
             .or_else(|_| std::fs::copy(source, context.path().join(&name)).map(drop))
             .with_context(|| source.display().to_string())?;
-        dockerfile += &format!("COPY {name} {target}\n");
+        let _ = writeln!(dockerfile, "COPY {name} {target}");
     }
     dockerfile += instructions;
     std::fs::write(context.path().join("Dockerfile"), dockerfile)?;

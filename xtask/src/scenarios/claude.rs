@@ -34,7 +34,12 @@ impl Package {
         })?;
         let integrity = cache::file(&format!("claude-code-linux-x64-{VERSION}.integrity"), |path| {
             let package = format!("{PACKAGE}@{VERSION}");
-            let text = sh::output(Command::new("npm").args(["view", &package, "dist.integrity", "--loglevel=error"]))?;
+            let text = sh::output(Command::new("npm").args([
+                "view",
+                &package,
+                "dist.integrity",
+                "--loglevel=error",
+            ]))?;
             ensure!(text.trim().starts_with("sha512-"), "npm names no sha512 for {package}");
             Ok(std::fs::write(path, text.trim())?)
         })?;

@@ -23,7 +23,8 @@ pub fn ensure_installed(root: &Path) -> anyhow::Result<PathBuf> {
             fs::copy(pinned.join(file), folder.join(file))?;
         }
         let install = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
-        sh::run(Command::new("npm").args(install).current_dir(&folder)).context("install the devcontainer CLI")?;
+        sh::run(Command::new("npm").args(install).current_dir(&folder))
+            .context("install the devcontainer CLI")?;
         fs::write(folder.join("installed-lock.json"), lock)?;
     }
     Ok(program)

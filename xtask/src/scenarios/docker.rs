@@ -2,6 +2,7 @@
 //! machine's own.
 
 use std::fs::{self, File};
+use std::net::Ipv4Addr;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -85,12 +86,18 @@ impl Docker {
 
     /// The host's address on the default bridge, where build containers reach a server of ours.
     pub fn bridge_address(&self) -> anyhow::Result<String> {
-        let format = "{{range .IPAM.Config}}{{.Gateway}} {{end}}";
+        let format = "{{range .IPAM.Config}}{{.Gateway}} {{.Subnet}} {{end}}";
         let text = sh::output(self.command().args(["network", "inspect", "bridge", "--format", format]))?;
-        text.split_whitespace()
-            .find(|word| word.parse::<std::net::Ipv4Addr>().is_ok())
-            .map(str::to_owned)
-            .context("Docker's default bridge has no IPv4 gateway")
+        let address = text.split_whitespace().find_map(first_address);
+        Ok(address.context("Docker's default bridge has no IPv4 subnet")?.to_string())
+    }
+}
+
+/// A gateway as it is; of a subnet the first host's address, which Docker gives its bridge unless told otherwise.
+fn first_address(word: &str) -> Option<Ipv4Addr> {
+    match word.split_once('/') {
+        Some((network, _)) => Some(Ipv4Addr::from(u32::from(network.parse::<Ipv4Addr>().ok()?) | 1)),
+        None => word.parse().ok(),
     }
 }
 
@@ -165,8 +172,10 @@ impl Private {
         if self.daemon.try_wait()?.is_none() {
             self.end_daemon()?;
         }
-        fs::remove_dir_all(&self.folder)?;
-        fs::remove_dir_all(&self.sockets)?;
+        for folder in [&self.folder, &self.sockets] {
+            unmount_below(folder)?;
+            fs::remove_dir_all(folder)?;
+        }
         Ok(())
     }
 
@@ -194,6 +203,17 @@ impl Drop for Private {
         }
         let _ = sh::succeeds(Command::new("ip").args(["netns", "del", &self.namespace]));
     }
+}
+
+/// What dockerd leaves mounted, such as the namespaces of containers; the last mounted goes first.
+fn unmount_below(folder: &Path) -> anyhow::Result<()> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+    let ours: Vec<&str> = points.filter(|point| Path::new(point).starts_with(folder)).collect();
+    for point in ours.iter().rev() {
+        sh::output(Command::new("umount").args(["--lazy", point]))?;
+    }
+    Ok(())
 }
 
 fn host(sockets: &Path) -> String {

@@ -31,7 +31,9 @@ pub fn run_all(lab: &Lab<'_>, filter: &str) -> anyhow::Result<Report> {
 fn scripts(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Ok(Vec::new()) };
     let mut scripts: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
-    scripts.retain(|path| path.extension().is_some_and(|e| e == "sh") && path.file_name().is_some_and(|n| n != "lib.sh"));
+    scripts.retain(|path| {
+        path.extension().is_some_and(|e| e == "sh") && path.file_name().is_some_and(|n| n != "lib.sh")
+    });
     scripts.sort();
     Ok(scripts)
 }

@@ -43,17 +43,32 @@ impl Internet {
         sh::run(Command::new("tar").arg("-cf").arg(tar.path()).arg("-C").arg(folder).arg("stand-in"))?;
         sh::output(docker.command().arg("import").arg(tar.path()).arg(image))?;
         let network = format!("agent-sandbox-test-{}", std::process::id());
-        let create = ["network", "create", "--internal", "--ipv6", "--subnet", SUBNET4, "--subnet", SUBNET6, &network];
+        let create =
+            ["network", "create", "--internal", "--ipv6", "--subnet", SUBNET4, "--subnet", SUBNET6, &network];
         sh::output(docker.command().args(create))?;
         let mut internet = Self { docker: Rc::clone(docker), network, hosts: Vec::new() };
         let zones = ["api.test.example=203.0.113.10", "web.test.example=203.0.113.20"];
         let evil = format!("evil.test.example={EVIL4},{EVIL6}");
         let rebind = "rebind.test.example=169.254.169.254,172.17.0.1";
-        let dns = ["--dns", "0.0.0.0:53", "--zone", zones[0], "--zone", zones[1], "--zone", &evil, "--zone", rebind];
+        let dns = [
+            "--dns",
+            "0.0.0.0:53",
+            "--zone",
+            zones[0],
+            "--zone",
+            zones[1],
+            "--zone",
+            &evil,
+            "--zone",
+            rebind,
+        ];
         internet.host("dns", image, &["--ip", DNS], &dns)?;
         internet.host("api", image, &["--ip", API], &["--messages", "0.0.0.0:8099", "--command", ATTACK])?;
         internet.host("web", image, &["--ip", WEB], &["--http", "0.0.0.0:80", "--http", "0.0.0.0:8080"])?;
-        let open = ["--http", "[::]:80", "--tcp", "[::]:443", "--udp", "[::]:443", "--dns", "[::]:53", "--zone", &evil];
+        let open = [
+            "--http", "[::]:80", "--tcp", "[::]:443", "--udp", "[::]:443", "--dns", "[::]:53", "--zone",
+            &evil,
+        ];
         internet.host("evil", image, &["--ip", EVIL4, "--ip6", EVIL6], &open)?;
         Ok(internet)
     }

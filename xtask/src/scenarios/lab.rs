@@ -16,12 +16,12 @@ use super::stage::{Staged, Values, stage};
 use super::{base_image, devcontainer_cli};
 use crate::arch::Arch;
 use crate::oci::credentials::Sources;
-use crate::oci::transport::Notes;
 use crate::oci::reference::{Registry, Repository};
+use crate::oci::transport::Notes;
 use crate::package::{self, Packed};
 use crate::publish::{self, Destination};
 use crate::registry::server::{self, Serving};
-use crate::{build, project};
+use crate::{build, project, sh};
 
 const BASE: &str = "agent-sandbox-test/bookworm";
 const WITH_AUTHORITY: &str = "agent-sandbox-test/bookworm-ca";
@@ -94,7 +94,36 @@ impl<'a> Lab<'a> {
         ]);
         let tests = prepared.root.join("test-scenarios");
         let staged = stage(&prepared.packed, &tests, &prepared.root.join("target/devcontainer"), &values)?;
-        Ok(Self { prepared, staged, values, internet, _mirror: mirror, _registry: Some(registry), _folder: folder, docker })
+        Ok(Self {
+            prepared,
+            staged,
+            values,
+            internet,
+            _mirror: mirror,
+            _registry: Some(registry),
+            _folder: folder,
+            docker,
+        })
+    }
+
+    /// An image with the Feature installed, built by the devcontainer CLI.
+    pub fn build_image(&self, allow: &str) -> anyhow::Result<String> {
+        let workspace = tempfile::tempdir()?;
+        let folder = workspace.path().join(".devcontainer");
+        std::fs::create_dir_all(&folder)?;
+        let source = self.staged.folder.join("src/claude-code");
+        sh::run(Command::new("cp").arg("-r").arg(source).arg(&folder))?;
+        let config = serde_json::json!({
+            "image": self.values["IMAGE"],
+            "features": { "./claude-code": { "npmRegistry": self.values["NPM_REGISTRY"], "allow": allow } },
+        });
+        std::fs::write(folder.join("devcontainer.json"), config.to_string())?;
+        let image = "agent-sandbox-test/with-feature";
+        let mut build = Command::new(&self.prepared.devcontainer);
+        build.args(["build", "--image-name", image, "--workspace-folder"]).arg(workspace.path());
+        self.aim(&mut build);
+        sh::output(&mut build).context("build an image with the Feature")?;
+        Ok(image.to_owned())
     }
 
     /// Aims a program at the lab's Docker.
@@ -103,7 +132,12 @@ impl<'a> Lab<'a> {
     }
 }
 
-fn import_images(prepared: &Prepared, docker: &Docker, mirror: &Https, folder: &TempDir) -> anyhow::Result<()> {
+fn import_images(
+    prepared: &Prepared,
+    docker: &Docker,
+    mirror: &Https,
+    folder: &TempDir,
+) -> anyhow::Result<()> {
     base_image::import(docker, &prepared.base, BASE)?;
     let authority = folder.path().join("authority.pem");
     std::fs::write(&authority, mirror.authority())?;

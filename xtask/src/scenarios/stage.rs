@@ -36,7 +36,9 @@ pub fn stage(packed: &Packed, tests: &Path, folder: &Path, values: &Values) -> a
         let id = feature.metadata.id.as_str();
         let source = folder.join("src").join(id);
         fs::create_dir_all(&source)?;
-        sh::run(Command::new("tar").arg("-xf").arg(archives.join(feature.file_name())).arg("-C").arg(&source))?;
+        sh::run(
+            Command::new("tar").arg("-xf").arg(archives.join(feature.file_name())).arg("-C").arg(&source),
+        )?;
         let test = tests.join(id);
         if test.join("scenarios.json").is_file() {
             let target = folder.join("test").join(id);

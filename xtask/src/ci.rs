@@ -1,0 +1,122 @@
+//! `ci`: everything that must pass before a change lands, as steps that can be run one by one.
+
+mod reproducible;
+mod tidy;
+mod tools;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail, ensure};
+
+use crate::arch::Arch;
+use crate::cli::{CiArgs, DocsArgs, ScenarioArgs};
+use crate::scenarios::{self, devcontainer_cli};
+use crate::{apt, build, docs, project, sh};
+
+type Step = (&'static str, fn(&Path) -> anyhow::Result<()>);
+
+/// Cheap ones first.
+const STEPS: [Step; 10] = [
+    ("format", format),
+    ("shell", shell),
+    ("docs", |_| docs::verb(&DocsArgs { check: true })),
+    ("workflows", tools::workflows),
+    ("clippy", clippy),
+    ("tidy", tidy::tidy),
+    ("deny", tools::deny),
+    ("test", test),
+    ("artifact", artifact),
+    ("scenarios", |_| scenarios::verb(&ScenarioArgs { filter: None })),
+];
+
+/// The verb: all steps, or the named ones.
+pub fn verb(args: &CiArgs) -> anyhow::Result<()> {
+    let root = project::root()?;
+    if let Some(unknown) = args.steps.iter().find(|name| !STEPS.iter().any(|(step, _)| step == name)) {
+        let all: Vec<&str> = STEPS.iter().map(|(step, _)| *step).collect();
+        bail!("no step '{unknown}'; there are: {}", all.join(", "));
+    }
+    for (name, step) in STEPS {
+        if args.steps.is_empty() || args.steps.iter().any(|wanted| wanted == name) {
+            let start = Instant::now();
+            eprintln!("\n══ {name}");
+            step(&root).with_context(|| format!("step '{name}' failed"))?;
+            eprintln!("══ {name}: ok in {} s", start.elapsed().as_secs());
+        }
+    }
+    Ok(())
+}
+
+/// The cargo that runs us.
+fn cargo(root: &Path) -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root);
+    cargo
+}
+
+fn format(root: &Path) -> anyhow::Result<()> {
+    sh::run(cargo(root).args(["fmt", "--all", "--check"]))
+}
+
+fn clippy(root: &Path) -> anyhow::Result<()> {
+    let all = [
+        "clippy",
+        "--quiet",
+        "--locked",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    sh::run(cargo(root).args(all))
+}
+
+fn shell(root: &Path) -> anyhow::Result<()> {
+    apt::ensure(&["shellcheck"])?;
+    let files = sh::output(Command::new("git").args(["ls-files"]).current_dir(root))?;
+    let is_shell = |file: &&str| {
+        let text = std::fs::read(root.join(file)).unwrap_or_default();
+        Path::new(file).extension().is_some_and(|e| e == "sh")
+            || text.starts_with(b"#!/bin/sh")
+            || text.starts_with(b"#!/usr/bin/env bash")
+    };
+    let scripts: Vec<&str> = files.lines().filter(is_shell).collect();
+    ensure!(!scripts.is_empty(), "git lists no shell script; this is to run in a checkout");
+    sh::run(Command::new("shellcheck").args(&scripts).current_dir(root))
+}
+
+/// Unit, kernel, registry and command line tests. Where everything can be installed, nothing is skipped.
+fn test(root: &Path) -> anyhow::Result<()> {
+    let mut command = cargo(root);
+    if apt::can_install() {
+        apt::ensure(&["iproute2", "nftables", "docker-registry", "skopeo"])?;
+        command.env("CI", "true");
+    }
+    command.env("XTASK_DEVCONTAINER_CLI", devcontainer_cli::ensure_installed(root)?);
+    let status = command.args(["test", "--locked", "--workspace", "--all-features"]).status()?;
+    ensure!(status.success(), "tests failed");
+    Ok(())
+}
+
+/// The artifact itself: ELF facts, both architectures run, and the same bytes from another place.
+fn artifact(root: &Path) -> anyhow::Result<()> {
+    let built = build::build(&Arch::ALL, None)?;
+    apt::ensure(&["qemu-user-static"])?;
+    for binary in &built {
+        let mut command = if Arch::host() == Some(binary.arch) {
+            Command::new(&binary.path)
+        } else {
+            let mut emulator = Command::new(format!("qemu-{}-static", binary.arch.uname()));
+            emulator.arg(&binary.path);
+            emulator
+        };
+        let help = sh::output(command.arg("--help")).with_context(|| binary.name.clone())?;
+        ensure!(help.contains("usage: "), "{} --help says no usage on {}", binary.name, binary.arch.docker());
+        eprintln!("runs on {}: {}", binary.arch.docker(), binary.name);
+    }
+    reproducible::check(root)
+}
