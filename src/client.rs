@@ -1,11 +1,13 @@
 //! Asking the daemon, as any user.
 
 use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::socket_peercred;
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::paths;
 use crate::status::Status;
@@ -31,7 +33,7 @@ pub enum AskError {
 
 /// The live state.
 pub fn status() -> Result<Status, AskError> {
-    let stream = UnixStream::connect(paths::CONTROL).map_err(AskError::NotRunning)?;
+    let stream = connect().map_err(AskError::NotRunning)?;
     let peer = socket_peercred(&stream).map_err(|error| AskError::NotRunning(error.into()))?;
     if !peer.uid.is_root() {
         return Err(AskError::Impostor(peer.uid.as_raw()));
@@ -40,6 +42,15 @@ pub fn status() -> Result<Status, AskError> {
     let mut answer = Vec::new();
     stream.take(MAX_ANSWER).read_to_end(&mut answer).map_err(|error| AskError::Garbled(error.to_string()))?;
     serde_json::from_slice(&answer).map_err(|error| AskError::Garbled(error.to_string()))
+}
+
+/// Connects without waiting: where others fill the daemon's queue, the answer is an error and no hang.
+fn connect() -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&SockAddr::unix(paths::CONTROL)?)?;
+    socket.set_nonblocking(false)?;
+    Ok(UnixStream::from(OwnedFd::from(socket)))
 }
 
 /// Why the sandbox is not ready.

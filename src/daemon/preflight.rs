@@ -21,7 +21,7 @@ pub(super) struct Facts {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unfit {
     #[error(
-        "the container user is uid {0}, and only root may close the network: remove \"containerUser\" from devcontainer.json and use \"remoteUser\""
+        "the container user is uid {0}, and only root may close the network: set \"containerUser\": \"root\" in devcontainer.json and \"remoteUser\" to the user you work as"
     )]
     NotRoot(u32),
     #[error("--network=host: a firewall here would close the host's network; remove it from runArgs ({0})")]

@@ -32,7 +32,7 @@ refused() {
 }
 
 refused "no NET_ADMIN" "CAP_NET_ADMIN is missing" --cap-drop=ALL
-refused "another container user" "containerUser" --cap-drop=ALL --cap-add=NET_ADMIN --user vscode
+refused "another container user" "container user is uid 1000" --cap-drop=ALL --cap-add=NET_ADMIN --user vscode
 refused "the host's network" "network=host" --cap-drop=ALL --cap-add=NET_ADMIN --network=host
 if docker run --rm --privileged --entrypoint /bin/true "$image" 2>/dev/null; then
     refused "privileged" "privileged" --privileged

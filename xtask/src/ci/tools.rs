@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{cache, sh};
+use crate::{apt, cache, sh};
 
 const CARGO_DENY: &str = "0.20.2";
 const ZIZMOR: &str = "1.32.0";
@@ -20,7 +20,9 @@ pub(super) fn deny(root: &Path) -> anyhow::Result<()> {
             .arg(&folder);
         sh::run(&mut install)?;
     }
-    sh::run(Command::new(program).args(["check", "bans", "licenses", "sources"]).current_dir(root))
+    sh::run(
+        Command::new(program).args(["--workspace", "check", "bans", "licenses", "sources"]).current_dir(root),
+    )
 }
 
 /// The workflows, for mistakes and for holes.
@@ -33,6 +35,10 @@ fn python_tool(name: &str, version: &str) -> anyhow::Result<PathBuf> {
     let folder = cache::folder()?.join(format!("{name}-{version}"));
     let program = folder.join("bin").join(name);
     if !program.is_file() {
+        // Debian keeps what `venv` needs in a package of its own.
+        if !sh::succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"])) {
+            apt::ensure(&["python3-venv"])?;
+        }
         sh::run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
         let pip = folder.join("bin/pip");
         sh::run(Command::new(pip).args(["install", "--quiet", &format!("{name}=={version}")]))?;

@@ -17,7 +17,7 @@ pub const USER: &str = "vscode";
 /// The root file system as a tar file, made once a machine: minimal, with a user.
 pub fn tarball() -> anyhow::Result<PathBuf> {
     cache::file(&format!("{SUITE}-1.tar"), |path| {
-        apt::ensure(&["mmdebstrap"])?;
+        apt::ensure(&["mmdebstrap", "debian-archive-keyring"])?;
         let user = format!("chroot \"$1\" useradd --create-home --shell /bin/bash --uid 1000 {USER}");
         sh::run(
             Command::new("mmdebstrap")
