@@ -1,13 +1,13 @@
 //! `bench start`: sizes of the binaries, and how long a container is on its way to default-deny and to ready.
 //!
-//! Time zero is the kernel's start time of the container's first process; the daemon notes the other two. The
-//! kernel counts start times in ticks of 10 ms, which is the error of these figures.
+//! Time zero is what the container's shell reads from the clock right before it starts the sandbox: nothing of the
+//! container's own has run until then. The daemon notes the other two.
 
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 
 use crate::arch::Arch;
 use crate::build;
@@ -15,10 +15,8 @@ use crate::scenarios::lab::{self, Lab};
 use crate::sh;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// `USER_HZ`, what /proc counts in on every Linux.
-const TICKS_PER_SECOND: u64 = 100;
 
-/// Milliseconds from the container's start.
+/// Milliseconds from the container's first command.
 struct Times {
     default_deny: u64,
     ready: u64,
@@ -34,7 +32,7 @@ pub(super) fn run(runs: u32) -> anyhow::Result<()> {
     let lab = Lab::open(&prepared)?;
     let image = lab.build_image("web.test.example:80")?;
     let mut all = (0..runs).map(|_| measure(&lab, &image)).collect::<anyhow::Result<Vec<Times>>>()?;
-    println!("from the container's first process, milliseconds over {runs} runs (median, slowest)");
+    println!("from the container's first command, milliseconds over {runs} runs (median, slowest)");
     all.sort_by_key(|times| times.default_deny);
     print("default-deny read back", all.iter().map(|times| times.default_deny).collect());
     print("ready, names asked for", all.iter().map(|times| times.ready).collect());
@@ -61,7 +59,11 @@ fn measure(lab: &Lab<'_>, image: &str) -> anyhow::Result<Times> {
         "--entrypoint",
         "/bin/sh",
     ]);
-    run.args([image, "-c", "/usr/local/libexec/agent-sandbox/sandboxd start || exit 1; exec sleep 600"]);
+    run.args([
+        image,
+        "-c",
+        "date +%s%3N >/tmp/zero; /usr/local/libexec/agent-sandbox/sandboxd start || exit 1; exec sleep 600",
+    ]);
     let id = sh::output(&mut run)?.trim().to_owned();
     let times = times(lab, &id);
     sh::output(lab.docker.command().args(["rm", "--force", &id]))?;
@@ -75,7 +77,8 @@ fn times(lab: &Lab<'_>, id: &str) -> anyhow::Result<Times> {
         let status: Option<serde_json::Value> = status.ok().and_then(|text| serde_json::from_str(&text).ok());
         let noted = |name: &str| status.as_ref().and_then(|status| status[name].as_u64());
         if let (Some(deny), Some(ready)) = (noted("default_deny_at_ms"), noted("ready_at_ms")) {
-            let started = started_at_ms(lab, id)?;
+            let zero = sh::output(lab.docker.command().args(["exec", id, "cat", "/tmp/zero"]))?;
+            let started: u64 = zero.trim().parse().context("the container's clock")?;
             return Ok(Times {
                 default_deny: deny.saturating_sub(started),
                 ready: ready.saturating_sub(started),
@@ -84,18 +87,4 @@ fn times(lab: &Lab<'_>, id: &str) -> anyhow::Result<Times> {
         thread::sleep(Duration::from_millis(50));
     }
     bail!("the container {id} did not become ready")
-}
-
-/// When the container's first process started: proc(5), field 22 of stat counts from boot.
-fn started_at_ms(lab: &Lab<'_>, id: &str) -> anyhow::Result<u64> {
-    let pid = sh::output(lab.docker.command().args(["inspect", "--format", "{{.State.Pid}}", id]))?;
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).context("the container's process")?;
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks: u64 = fields.clone().nth(19).context("field 22 of stat")?.parse()?;
-    let uptime = fs::read_to_string("/proc/uptime")?;
-    let uptime: f64 = uptime.split(' ').next().unwrap_or_default().parse()?;
-    ensure!(uptime.is_finite(), "no uptime");
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
-    let booted = now.saturating_sub(Duration::from_secs_f64(uptime));
-    Ok(u64::try_from(booted.as_millis())? + ticks * (1000 / TICKS_PER_SECOND))
 }
