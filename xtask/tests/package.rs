@@ -186,6 +186,29 @@ fn a_target_is_a_collection_its_src_or_one_feature() {
 }
 
 #[test]
+fn a_feature_that_cannot_be_looked_at_is_never_passed_over() {
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    let other = collection.path().join("b");
+    for leads_to in ["nowhere", "b"] {
+        std::os::unix::fs::symlink(leads_to, &other).unwrap();
+        let error = format!("{:#}", pack(collection.path()).unwrap_err());
+        assert!(error.starts_with(&format!("{} cannot be read: ", other.display())), "{error}");
+        std::fs::remove_file(&other).unwrap();
+    }
+    collection.feature("b", "1.0.0", "");
+    std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o000)).unwrap();
+    // Nothing is closed to root.
+    if std::fs::read_dir(&other).is_err() {
+        let error = format!("{:#}", pack(collection.path()).unwrap_err());
+        let json = other.join("devcontainer-feature.json");
+        assert!(error.starts_with(&format!("{} cannot be read: ", json.display())), "{error}");
+    }
+    std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(collection.pack().features.len(), 2);
+}
+
+#[test]
 fn the_output_is_whole_or_absent() {
     let collection = Collection::new();
     collection.feature("a", "1.0.0", r#","legacyIds":["old"]"#);

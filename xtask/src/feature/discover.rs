@@ -24,10 +24,10 @@ pub enum DiscoverError {
     /// There is no Feature in it.
     #[error("{} holds no Feature: neither it nor a folder in it has a {FILE_NAME}", .0.display())]
     Empty(PathBuf),
-    /// It cannot be listed.
-    #[error("{} cannot be listed", path.display())]
+    /// It cannot be read, so nobody knows whether a Feature is in it.
+    #[error("{} cannot be read", path.display())]
     Unreadable {
-        /// The folder.
+        /// The file or folder.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
@@ -36,18 +36,17 @@ pub enum DiscoverError {
 
 /// Finds the Features of a target: itself, its sub-folders, or those of its `src`.
 pub fn discover(target: &Path) -> Result<Target, DiscoverError> {
-    if !target.is_dir() {
+    if !is_folder(target)?.unwrap_or(false) {
         return Err(DiscoverError::NotAFolder(target.to_owned()));
     }
-    // `symlink_metadata`, so that a dangling link is found and refused instead of skipped.
-    if target.join(FILE_NAME).symlink_metadata().is_ok() {
+    if holds_feature(target)? {
         return Ok(Target { folders: vec![target.to_owned()], single: true, skipped: Vec::new() });
     }
     let found = collection(target)?;
     let source = target.join("src");
     if !found.folders.is_empty() {
         Ok(found)
-    } else if source.is_dir() {
+    } else if is_folder(&source)?.unwrap_or(false) {
         let found = collection(&source)?;
         if found.folders.is_empty() { Err(DiscoverError::Empty(source)) } else { Ok(found) }
     } else {
@@ -55,22 +54,48 @@ pub fn discover(target: &Path) -> Result<Target, DiscoverError> {
     }
 }
 
+/// A Feature that is overlooked vanishes from the published collection, so nothing that is unclear
+/// is passed over.
 fn collection(folder: &Path) -> Result<Target, DiscoverError> {
-    let unreadable = |source| DiscoverError::Unreadable { path: folder.to_owned(), source };
     let mut found = Target { folders: Vec::new(), single: false, skipped: Vec::new() };
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        if hidden || !entry.path().is_dir() {
+    for entry in std::fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
+        let entry = entry.map_err(|error| unreadable(folder, error))?;
+        let path = entry.path();
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
             continue;
         }
-        if entry.path().join(FILE_NAME).symlink_metadata().is_ok() {
-            found.folders.push(entry.path());
-        } else {
-            found.skipped.push(entry.path());
+        match is_folder(&path)? {
+            Some(false) => {}
+            Some(true) if holds_feature(&path)? => found.folders.push(path),
+            Some(true) => found.skipped.push(path),
+            // It is listed, so it is a link that leads nowhere.
+            None => return Err(unreadable(&path, std::io::ErrorKind::NotFound.into())),
         }
     }
     found.folders.sort();
     found.skipped.sort();
     Ok(found)
+}
+
+/// Whether a path leads to a folder; nothing when it leads nowhere.
+fn is_folder(path: &Path) -> Result<Option<bool>, DiscoverError> {
+    match path.metadata() {
+        Ok(metadata) => Ok(Some(metadata.is_dir())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreadable(path, error)),
+    }
+}
+
+/// Whether a folder is a Feature. A dangling link counts, so that it is refused instead of skipped.
+fn holds_feature(folder: &Path) -> Result<bool, DiscoverError> {
+    let path = folder.join(FILE_NAME);
+    match path.symlink_metadata() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(unreadable(&path, error)),
+    }
+}
+
+fn unreadable(path: &Path, source: std::io::Error) -> DiscoverError {
+    DiscoverError::Unreadable { path: path.to_owned(), source }
 }
