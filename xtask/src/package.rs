@@ -1,5 +1,6 @@
 //! `cargo xtask package`: load, validate, assemble, pack; and only then write.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -145,20 +146,22 @@ fn load_all(target: &Path) -> anyhow::Result<Loaded> {
 
 /// Ids are folder names, so they differ; legacy ids may still claim another Feature's repository.
 fn name_clashes(features: &[Feature]) -> Vec<Problem> {
-    let mut names: Vec<(&str, &Path)> = Vec::new();
+    let mut names: HashMap<&str, &Path> = HashMap::new();
     let mut problems = Vec::new();
     for feature in features {
         let metadata = &feature.metadata;
         for id in std::iter::once(&metadata.id).chain(&metadata.legacy_ids) {
-            match names.iter().find(|(known, _)| known == id) {
-                Some((_, other)) => problems.push(Problem {
+            match names.get(id.as_str()) {
+                Some(other) => problems.push(Problem {
                     path: feature.folder.clone(),
                     what: format!(
                         "the id \"{id}\" is also claimed by {}; each id names one Feature",
                         other.display()
                     ),
                 }),
-                None => names.push((id, &feature.folder)),
+                None => {
+                    names.insert(id, &feature.folder);
+                }
             }
         }
     }

@@ -209,6 +209,46 @@ fn a_feature_that_cannot_be_looked_at_is_never_passed_over() {
 }
 
 #[test]
+fn only_regular_files_of_a_sane_size_are_read() {
+    let collection = Collection::new();
+    for id in ["device", "folder", "large", "pipe", "script", "vast"] {
+        collection.feature(id, "1.0.0", "");
+    }
+    let json = |id: &str| {
+        let path = collection.path().join(id).join("devcontainer-feature.json");
+        std::fs::remove_file(&path).unwrap();
+        path
+    };
+    let pipe = |path: &Path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    std::os::unix::fs::symlink("/dev/zero", json("device")).unwrap();
+    std::fs::create_dir(json("folder")).unwrap();
+    std::fs::write(json("large"), format!("{{}}{}", " ".repeat(1 << 20))).unwrap();
+    pipe(&json("pipe"));
+    let script = collection.path().join("script/install.sh");
+    std::fs::remove_file(&script).unwrap();
+    pipe(&script);
+    // Sparse: it takes no space, but would take memory.
+    std::fs::File::create(collection.path().join("vast/disk")).unwrap().set_len(513 << 20).unwrap();
+    let path = collection.path().to_owned();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(pack(&path).unwrap_err().to_string()));
+    let error = receiver.recv_timeout(Duration::from_secs(30)).unwrap();
+    let root = collection.path().display().to_string();
+    let lines: Vec<String> = error.lines().map(|line| line.replace(&root, "@")).collect();
+    assert_eq!(
+        lines,
+        [
+            "@/device/devcontainer-feature.json: not a regular file; put the file itself here",
+            "@/folder/devcontainer-feature.json: not a regular file; put the file itself here",
+            "@/large/devcontainer-feature.json: larger than 1 MiB; nothing that a Feature says about itself needs that",
+            "@/pipe/devcontainer-feature.json: not a regular file; put the file itself here",
+            "@/script/install.sh: neither a file nor a folder; remove it",
+            "@/vast/disk: with this file, the Feature is larger than 512 MiB; download what is large in install.sh",
+        ]
+    );
+}
+
+#[test]
 fn the_output_is_whole_or_absent() {
     let collection = Collection::new();
     collection.feature("a", "1.0.0", r#","legacyIds":["old"]"#);
