@@ -303,3 +303,40 @@ fn nobody_there_is_one_sentence() {
     );
     assert_eq!(text.lines().count(), 1);
 }
+
+/// The tags and manifests that were written.
+fn manifests_written(proxy: &Proxy) -> Vec<String> {
+    proxy.writes().into_iter().filter(|line| line.contains("/manifests/")).collect()
+}
+
+#[test]
+fn a_layer_that_arrives_changed_is_never_named() {
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    let packed = collection.pack();
+    let layer = packed.features[0].archive.clone();
+    let path = format!("/blobs/{}", xtask::oci::digest::Digest::of(&layer));
+    // Uploaded by this run, or there before it: neither is believed.
+    for uploaded_before in [false, true] {
+        let registry = embedded();
+        if uploaded_before {
+            push(registry.port(), &packed).unwrap();
+        }
+        let (path, wrong) = (path.clone(), "x".repeat(layer.len()));
+        let proxy = Proxy::start(registry.port(), move |seen| {
+            let manifest = seen.method == "GET" && seen.path.contains("/manifests/");
+            if manifest && uploaded_before {
+                return Some(reply(404, &[], ""));
+            }
+            (seen.method == "GET" && seen.path.ends_with(&path)).then(|| reply(200, &[], &wrong))
+        });
+        let error = push(proxy.port, &packed).unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Registry, "{error:#}");
+        let text = error.to_string();
+        assert!(
+            text.contains(&format!("for a blob of {NAMESPACE}/a")) && text.lines().count() == 1,
+            "{text}"
+        );
+        assert_eq!(manifests_written(&proxy), Vec::<String>::new());
+    }
+}

@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 use super::digest::Digest;
 use super::error::OciError;
 use super::reference::Repository;
-use super::transport::{Call, Client};
+use super::transport::{Call, Client, Take};
 
 /// The size of a blob at the registry, if it is there.
 pub async fn size(
@@ -28,35 +28,47 @@ pub async fn size(
     }
 }
 
-/// Reads a blob and checks that it is the one that was asked for.
-pub async fn read(client: &Client, repository: &Repository, digest: &Digest) -> Result<Bytes, OciError> {
-    let url = client.url(repository, &format!("blobs/{digest}"))?;
-    let reply = client.send(repository, Call::new(Method::GET, url)).await?;
-    if reply.status != StatusCode::OK {
-        return Err(client.refused(&reply));
+/// Reads a blob into memory, up to a size, and checks that it is the one that was asked for; `None` if it is gone.
+pub async fn read(
+    client: &Client,
+    repository: &Repository,
+    digest: &Digest,
+    limit: usize,
+) -> Result<Option<Bytes>, OciError> {
+    let mut call = Call::new(Method::GET, client.url(repository, &format!("blobs/{digest}"))?);
+    call.take = Take::Memory(limit);
+    let reply = client.send(repository, call).await?;
+    match reply.status {
+        StatusCode::OK => {
+            check(digest, &Digest::of(&reply.body), &format!("a blob of {repository}"))?;
+            Ok(Some(reply.body))
+        }
+        StatusCode::NOT_FOUND => Ok(None),
+        _ => Err(client.refused(&reply)),
     }
-    check(digest, &Digest::of(&reply.body), &format!("a blob of {repository}"))?;
-    Ok(reply.body)
 }
 
-/// Uploads a blob unless it is there.
+/// Uploads a blob unless it is there. Either way it is read back, because a manifest will name it.
 pub async fn ensure(client: &Client, repository: &Repository, data: &Bytes) -> Result<(), OciError> {
     let digest = Digest::of(data);
     if size(client, repository, &digest).await?.is_none() {
         upload(client, repository, &digest, data).await?;
     }
-    match size(client, repository, &digest).await? {
-        Some(size) if size == data.len() as u64 => Ok(()),
-        Some(size) => Err(OciError::Mismatch {
-            what: format!("a blob of {repository}"),
-            wanted: digest,
-            found: format!("{size} bytes instead of {}", data.len()),
-        }),
-        None => Err(OciError::Mismatch {
-            what: format!("a blob of {repository}"),
-            wanted: digest,
-            found: "nothing".to_owned(),
-        }),
+    verify(client, repository, &digest).await
+}
+
+/// Reads a blob back, as a stream, and compares it with its name.
+async fn verify(client: &Client, repository: &Repository, digest: &Digest) -> Result<(), OciError> {
+    let mut call = Call::new(Method::GET, client.url(repository, &format!("blobs/{digest}"))?);
+    call.take = Take::Digest;
+    let reply = client.send(repository, call).await?;
+    let what = format!("a blob of {repository}");
+    match (reply.status, &reply.digest) {
+        (StatusCode::OK, Some(found)) => check(digest, found, &what),
+        (StatusCode::NOT_FOUND, _) => {
+            Err(OciError::Mismatch { what, wanted: digest.clone(), found: "nothing".to_owned() })
+        }
+        _ => Err(client.refused(&reply)),
     }
 }
 

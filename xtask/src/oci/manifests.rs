@@ -8,11 +8,14 @@ use super::digest::Digest;
 use super::error::OciError;
 use super::manifest::MEDIA_TYPE;
 use super::reference::Repository;
-use super::transport::{Call, Client};
+use super::transport::{Call, Client, Take};
 
 /// Also the types that no Feature has: a tag that holds one of them is taken, and not free.
 const ANY_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";
+
+/// Registries take manifests of 4 MiB; twice that is read.
+const MAX_MANIFEST: usize = 8 << 20;
 
 /// A manifest as the registry gave it; its digest is computed from its bytes, not believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,7 @@ pub async fn read(
 ) -> Result<Option<Found>, OciError> {
     let url = client.url(repository, &format!("manifests/{reference}"))?;
     let mut call = Call::new(Method::GET, url);
+    call.take = Take::Memory(MAX_MANIFEST);
     call.headers.insert(ACCEPT, HeaderValue::from_static(ANY_MANIFEST));
     let reply = client.send(repository, call).await?;
     match reply.status {

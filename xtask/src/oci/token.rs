@@ -9,10 +9,12 @@ use super::error::OciError;
 use super::realm::{authority, is_trusted};
 use super::reference::Repository;
 use super::secret::Secret;
-use super::transport::{Access, Client, Reply};
+use super::transport::{Access, Client, Reply, Take};
 
 /// The name under which tokens are asked for; registries only log it.
 const CLIENT_ID: &str = "devcontainer";
+/// No answer with a token comes near this.
+const MAX_ANSWER: usize = 4 << 20;
 
 /// Fetches a token for a repository.
 pub async fn fetch(
@@ -63,7 +65,7 @@ async fn ask(
         request = request.header(AUTHORIZATION, Authorization::basic(encoded).header()?);
     }
     let describe = format!("GET {}", url.path());
-    client.receive(request, &url, describe).await
+    client.receive(request, &url, describe, Take::Memory(MAX_ANSWER)).await
 }
 
 /// The refresh of `OAuth2`: an identity token buys an access token.
@@ -85,5 +87,5 @@ async fn buy(
         .request(Method::POST, url.clone())
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(form.query().unwrap_or_default().to_owned());
-    client.receive(request, url, format!("POST {}", url.path())).await
+    client.receive(request, url, format!("POST {}", url.path()), Take::Memory(MAX_ANSWER)).await
 }

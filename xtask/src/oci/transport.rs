@@ -8,16 +8,18 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION, WARNING};
 use reqwest::{Method, StatusCode, Url};
+use sha2::{Digest as _, Sha256};
 
 use super::auth::Authorization;
 use super::credentials::{Credentials, Sources};
+use super::digest::Digest;
 use super::error::OciError;
 use super::realm;
 use super::reference::{Registry, Repository};
 use super::said::{detail, printable, root_cause};
 
-/// Answers are read into memory; none that we ask for comes near this.
-const MAX_BODY: usize = 256 << 20;
+/// What an answer may weigh in memory unless its call says otherwise, and what any refusal may.
+const MAX_BODY: usize = 4 << 20;
 const MAX_REDIRECTS: usize = 5;
 
 /// What may be done with what is granted.
@@ -56,6 +58,17 @@ pub struct Call {
     pub headers: HeaderMap,
     /// The body, if the method has one.
     pub body: Option<Bytes>,
+    /// What becomes of the answer's body.
+    pub take: Take,
+}
+
+/// What becomes of an answer's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Take {
+    /// It is read into memory, up to so many bytes.
+    Memory(usize),
+    /// Only its digest is kept, however long it is.
+    Digest,
 }
 
 /// An answer, read completely.
@@ -65,8 +78,10 @@ pub struct Reply {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body.
+    /// The body; empty where only its digest was asked for.
     pub body: Bytes,
+    /// The digest of the body, where the call asked for it and the status is a success.
+    pub digest: Option<Digest>,
     /// The address that answered.
     pub url: Url,
     /// Method and path of the request, for messages.
@@ -85,7 +100,7 @@ impl fmt::Debug for Client {
 impl Call {
     /// A request without headers or body.
     pub fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: None }
+        Self { method, url, headers: HeaderMap::new(), body: None, take: Take::Memory(MAX_BODY) }
     }
 
     /// Method and path: a query may hold what others must not see.
@@ -221,7 +236,7 @@ impl Client {
         if let Some(body) = &call.body {
             request = request.body(body.clone());
         }
-        let reply = self.receive(request, &call.url, call.describe()).await?;
+        let reply = self.receive(request, &call.url, call.describe(), call.take).await?;
         self.warn(&reply.headers);
         Ok(reply)
     }
@@ -232,6 +247,7 @@ impl Client {
         request: reqwest::RequestBuilder,
         url: &Url,
         describe: String,
+        take: Take,
     ) -> Result<Reply, OciError> {
         let unreachable = |error: &reqwest::Error| OciError::Unreachable {
             host: realm::authority(url).unwrap_or_default(),
@@ -240,18 +256,29 @@ impl Client {
         let mut response = request.send().await.map_err(|error| unreachable(&error))?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
+        // A refusal is read whatever was asked for: it says why.
+        let (limit, mut hasher) = match take {
+            Take::Digest if status.is_success() => (usize::MAX, Some(Sha256::new())),
+            Take::Memory(limit) if status.is_success() => (limit, None),
+            _ => (MAX_BODY, None),
+        };
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
-            if body.len() + chunk.len() > MAX_BODY {
+            if let Some(hasher) = &mut hasher {
+                hasher.update(&chunk);
+                continue;
+            }
+            if chunk.len() > limit - body.len() {
                 return Err(OciError::Protocol {
                     host: realm::authority(url).unwrap_or_default(),
                     request: describe,
-                    what: "the answer is larger than 256 MiB".to_owned(),
+                    what: format!("the answer is larger than {} MiB", limit >> 20),
                 });
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Reply { status, headers, body: body.freeze(), url: url.clone(), request: describe })
+        let digest = hasher.map(Digest::finish);
+        Ok(Reply { status, headers, body: body.freeze(), digest, url: url.clone(), request: describe })
     }
 
     /// Shows the registry's own warnings, which are for the user.

@@ -57,6 +57,8 @@ pub struct CollectionPlan {
 
 /// The tag that a collection always has.
 pub const COLLECTION_TAG: &str = "latest";
+/// What a published collection may weigh.
+const MAX_COLLECTION: usize = 64 << 20;
 
 /// Looks at the registry and decides. Any conflict anywhere is an error here, before anything is sent.
 pub async fn make(client: &Client, namespace: &Repository, packed: &Packed) -> anyhow::Result<Plan> {
@@ -173,7 +175,8 @@ async fn published_features(
         .map_err(|_| unreadable("its manifest is not an image manifest".to_owned()))?;
     let layer = manifest.layers.first().and_then(|layer| layer.digest.parse::<Digest>().ok());
     let layer = layer.ok_or_else(|| unreadable("its manifest names no layer".to_owned()))?;
-    let text = blob::read(client, namespace, &layer).await?;
+    let text = blob::read(client, namespace, &layer, MAX_COLLECTION).await?;
+    let text = text.ok_or_else(|| unreadable("its content is gone from the registry".to_owned()))?;
     let text = std::str::from_utf8(&text).map_err(|_| unreadable("it is not UTF-8".to_owned()))?;
     Ok(collection::parse(text).map_err(unreadable)?)
 }
