@@ -3,7 +3,7 @@
 //! The archive is a plain POSIX `ustar` tar, not compressed, because that is what its media type
 //! says. It holds only folders and regular files, since envbuilder refuses anything else. What a
 //! build machine would leak is fixed: uid and gid 0, no user or group name (so that nothing is
-//! looked up by name on unpacking), folders 0755, files 0644 or 0755, one time for all.
+//! looked up by name on unpacking), folders 0755, files 0644 or 0755, 1970 for all.
 //!
 //! Entries are sorted by the bytes of their paths. A folder's path is the beginning of its
 //! children's, so it always comes before them.
@@ -58,16 +58,10 @@ pub enum ArchiveError {
     /// The file is too large for the format.
     #[error("the file \"{0}\" is larger than the 8 GiB that a portable archive can hold")]
     TooLarge(String),
-    /// The time is out of the format's range.
-    #[error("the time {0} is later than a portable archive can express")]
-    Time(u64),
 }
 
-/// Packs entries, in whatever order they come. `mtime` is in seconds since 1970.
-pub fn pack(entries: &[Entry], mtime: u64) -> Result<Vec<u8>, ArchiveError> {
-    if mtime > MAX_NUMBER {
-        return Err(ArchiveError::Time(mtime));
-    }
+/// Packs entries, in whatever order they come.
+pub fn pack(entries: &[Entry]) -> Result<Vec<u8>, ArchiveError> {
     let mut out = Vec::new();
     for (path, kind) in sorted(entries)? {
         let (mode, data, type_flag, name) = match kind {
@@ -81,7 +75,7 @@ pub fn pack(entries: &[Entry], mtime: u64) -> Result<Vec<u8>, ArchiveError> {
         if size > MAX_NUMBER {
             return Err(ArchiveError::TooLarge(path.to_owned()));
         }
-        out.extend_from_slice(&header(&name, mode, size, mtime, type_flag)?);
+        out.extend_from_slice(&header(&name, mode, size, type_flag)?);
         out.extend_from_slice(data);
         out.resize(out.len().next_multiple_of(BLOCK), 0);
     }
@@ -112,7 +106,7 @@ fn sorted(entries: &[Entry]) -> Result<BTreeMap<&str, &Kind>, ArchiveError> {
     Ok(sorted)
 }
 
-fn header(name: &str, mode: u64, size: u64, mtime: u64, type_flag: u8) -> Result<[u8; BLOCK], ArchiveError> {
+fn header(name: &str, mode: u64, size: u64, type_flag: u8) -> Result<[u8; BLOCK], ArchiveError> {
     let (prefix, rest) = split_name(name).ok_or_else(|| ArchiveError::TooLong(name.to_owned()))?;
     let mut block = [0; BLOCK];
     block[..rest.len()].copy_from_slice(rest.as_bytes());
@@ -120,7 +114,8 @@ fn header(name: &str, mode: u64, size: u64, mtime: u64, type_flag: u8) -> Result
     octal(&mut block[108..116], 0);
     octal(&mut block[116..124], 0);
     octal(&mut block[124..136], size);
-    octal(&mut block[136..148], mtime);
+    // 1970. A time that could be chosen would give a published version another digest.
+    octal(&mut block[136..148], 0);
     block[148..156].fill(b' ');
     block[156] = type_flag;
     block[257..263].copy_from_slice(b"ustar\0");
@@ -180,8 +175,7 @@ mod tests {
     #[test]
     fn two_small_files_are_seven_blocks() {
         let archive =
-            pack(&[file("install.sh", true, "x"), file("devcontainer-feature.json", false, "{}")], 0)
-                .unwrap();
+            pack(&[file("install.sh", true, "x"), file("devcontainer-feature.json", false, "{}")]).unwrap();
         assert_eq!(archive.len(), 3584);
         assert_eq!(names(&archive), ["./", "./devcontainer-feature.json", "./install.sh"]);
         assert_eq!(&archive[archive.len() - 1024..], [0; 1024]);
@@ -189,7 +183,7 @@ mod tests {
 
     #[test]
     fn the_bytes_are_golden() {
-        let archive = pack(&[file("bin/amd64/x", true, "elf"), file("a", false, "")], 0).unwrap();
+        let archive = pack(&[file("bin/amd64/x", true, "elf"), file("a", false, "")]).unwrap();
         assert_eq!(
             crate::oci::digest::Digest::of(&archive).to_string(),
             "sha256:ba3438f19657d1ff693a1ccecdabf4acd0ebf6f5cd162a57180a457ea97f6061",
@@ -206,9 +200,9 @@ mod tests {
             Entry { path: "empty".to_owned(), kind: Kind::Folder },
             Entry { path: "b".to_owned(), kind: Kind::Folder },
         ];
-        let forward = pack(&entries, 7).unwrap();
+        let forward = pack(&entries).unwrap();
         entries.reverse();
-        assert_eq!(pack(&entries, 7).unwrap(), forward);
+        assert_eq!(pack(&entries).unwrap(), forward);
         assert_eq!(names(&forward), ["./", "./a/", "./a.txt", "./a/z", "./b/", "./b/c", "./empty/"]);
     }
 
@@ -224,15 +218,14 @@ mod tests {
             (vec![file("a/b", false, ""), file("a", false, "")], ArchiveError::Twice("a".to_owned())),
             (vec![file(&long, false, "")], ArchiveError::TooLong(format!("./{long}"))),
         ] {
-            assert_eq!(pack(&entries, 0), Err(expected));
+            assert_eq!(pack(&entries), Err(expected));
         }
-        assert_eq!(pack(&[], 1 << 33), Err(ArchiveError::Time(1 << 33)));
     }
 
     #[test]
     fn long_paths_use_the_prefix() {
         let path = format!("{}/{}", "d".repeat(90), "f".repeat(90));
-        let archive = pack(&[file(&path, false, "x")], 0).unwrap();
+        let archive = pack(&[file(&path, false, "x")]).unwrap();
         let block = &archive[1024..1536];
         assert_eq!(&block[..90], "f".repeat(90).as_bytes());
         assert_eq!(&block[345..437], format!("./{}", "d".repeat(90)).as_bytes());

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use bytes::Bytes;
 
 use crate::archive;
@@ -190,12 +189,11 @@ fn pack(
     binaries: &Binaries,
     notes: Vec<String>,
 ) -> anyhow::Result<Packed> {
-    let mtime = source_date_epoch()?;
     let mut packed = Vec::new();
     for feature in features {
         let binaries = binaries.get(&feature.metadata.id).map_or(&[][..], Vec::as_slice);
         let entries = assemble::entries(feature, binaries);
-        let archive = archive::pack(&entries, mtime).map_err(|error| {
+        let archive = archive::pack(&entries).map_err(|error| {
             InvalidFeatures(vec![Problem { path: feature.folder.clone(), what: error.to_string() }])
         })?;
         packed.push(PackedFeature {
@@ -205,14 +203,4 @@ fn pack(
         });
     }
     Ok(Packed { features: packed, single: found.single, notes })
-}
-
-/// The one time of every entry: `SOURCE_DATE_EPOCH`, else 1970.
-fn source_date_epoch() -> anyhow::Result<u64> {
-    match std::env::var("SOURCE_DATE_EPOCH") {
-        Ok(text) => text.parse().with_context(|| {
-            format!("SOURCE_DATE_EPOCH is \"{text}\"; it must be a number of seconds since 1970")
-        }),
-        Err(_) => Ok(0),
-    }
 }
