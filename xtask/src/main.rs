@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use xtask::cli::{Cli, Command};
 use xtask::exit::Exit;
+use xtask::feature::problem::one_line;
 use xtask::{bench, build, ci, docs, package, publish, registry, scenarios};
 
 fn main() -> ExitCode {
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
         Ok(()) => Exit::Ok.into(),
         Err(error) => {
             for line in format!("{error:#}").lines() {
-                eprintln!("error: {line}");
+                eprintln!("error: {}", one_line(line));
             }
             Exit::of(&error).into()
         }

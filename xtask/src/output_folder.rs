@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::feature::problem::shown;
+
 /// What to write, and where.
 #[derive(Debug)]
 pub struct Plan<'a> {
@@ -20,10 +22,10 @@ pub struct Plan<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
     /// It is there, and nobody said to replace it.
-    #[error("the output folder {} already exists; delete it, or pass -f to replace it", .0.display())]
+    #[error("the output folder {} already exists; delete it, or pass -f to replace it", shown(.0))]
     Exists(PathBuf),
     /// Replacing it would delete something else.
-    #[error("refusing to replace {}: {why}", folder.display())]
+    #[error("refusing to replace {}: {why}", shown(folder))]
     Dangerous {
         /// The folder.
         folder: PathBuf,
@@ -31,7 +33,11 @@ pub enum OutputError {
         why: &'static str,
     },
     /// The output would become part of the next run's input.
-    #[error("the output folder {} lies in the Feature {}, which would then contain itself; choose another with -o", folder.display(), source_folder.display())]
+    #[error(
+        "the output folder {} lies in the Feature {}, which would then contain itself; choose another with -o",
+        shown(folder),
+        shown(source_folder)
+    )]
     InsideSource {
         /// The folder.
         folder: PathBuf,
@@ -39,7 +45,7 @@ pub enum OutputError {
         source_folder: PathBuf,
     },
     /// The file system refused.
-    #[error("cannot write {}", path.display())]
+    #[error("cannot write {}", shown(path))]
     Io {
         /// What was being written.
         path: PathBuf,

@@ -13,7 +13,7 @@ use crate::feature::binaries::{self, Binaries};
 use crate::feature::discover::{self, Target};
 use crate::feature::load::{self, Feature};
 use crate::feature::metadata::Metadata;
-use crate::feature::problem::{InvalidFeatures, Problem};
+use crate::feature::problem::{InvalidFeatures, Problem, shown};
 use crate::oci::digest::Digest;
 use crate::output_folder;
 use crate::project;
@@ -66,7 +66,7 @@ pub fn run(args: &PackageArgs) -> anyhow::Result<()> {
             "{} {} -> {} ({} bytes, {})",
             feature.metadata.id,
             feature.metadata.version,
-            args.output_folder.join(feature.file_name()).display(),
+            shown(&args.output_folder.join(feature.file_name())),
             feature.archive.len(),
             Digest::of(&feature.archive),
         );
@@ -155,7 +155,7 @@ fn name_clashes(features: &[Feature]) -> Vec<Problem> {
                     path: feature.folder.clone(),
                     what: format!(
                         "the id \"{id}\" is also claimed by {}; each id names one Feature",
-                        other.display()
+                        shown(other)
                     ),
                 }),
                 None => {
@@ -168,13 +168,12 @@ fn name_clashes(features: &[Feature]) -> Vec<Problem> {
 }
 
 fn notes(found: &Target, features: &[Feature]) -> Vec<String> {
-    let skipped =
-        found.skipped.iter().map(|folder| format!("skipped {}: no Feature in it", folder.display()));
+    let skipped = found.skipped.iter().map(|folder| format!("skipped {}: no Feature in it", shown(folder)));
     let left_out = features.iter().flat_map(|feature| {
         feature
             .left_out
             .iter()
-            .map(|path| format!("left out {}: never packed", feature.folder.join(path).display()))
+            .map(|path| format!("left out {}: never packed", shown(&feature.folder.join(path))))
     });
     let deprecated = features
         .iter()

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::metadata::FILE_NAME;
+use super::problem::shown;
 
 /// What a target is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,13 +20,13 @@ pub struct Target {
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoverError {
     /// It is not a folder.
-    #[error("{} is not a folder; give a collection folder or a Feature folder", .0.display())]
+    #[error("{} is not a folder; give a collection folder or a Feature folder", shown(.0))]
     NotAFolder(PathBuf),
     /// There is no Feature in it.
-    #[error("{} holds no Feature: neither it nor a folder in it has a {FILE_NAME}", .0.display())]
+    #[error("{} holds no Feature: neither it nor a folder in it has a {FILE_NAME}", shown(.0))]
     Empty(PathBuf),
     /// It cannot be read, so nobody knows whether a Feature is in it.
-    #[error("{} cannot be read", path.display())]
+    #[error("{} cannot be read", shown(path))]
     Unreadable {
         /// The file or folder.
         path: PathBuf,

@@ -42,7 +42,7 @@ impl<'a> Problems<'a> {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.what)
+        write!(f, "{}: {}", shown(&self.path), one_line(&self.what))
     }
 }
 
@@ -55,5 +55,35 @@ impl fmt::Display for InvalidFeatures {
             write!(f, "{problem}")?;
         }
         Ok(())
+    }
+}
+
+/// A path in a message, in one line whatever its name holds.
+pub fn shown(path: &Path) -> String {
+    one_line(&path.to_string_lossy())
+}
+
+/// A text with everything escaped that would break its line or steer a terminal.
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            // Line and paragraph separators, and what turns the direction of writing.
+            '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => line.extend(c.escape_unicode()),
+            c if c.is_control() => line.extend(c.escape_debug()),
+            c => line.push(c),
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_one_line() {
+        let problem = Problem { path: "a\nb/\u{1b}[2J".into(), what: "\"x\r\u{202e}\" ünï".to_owned() };
+        assert_eq!(problem.to_string(), r#"a\nb/\u{1b}[2J: "x\r\u{202e}" ünï"#);
     }
 }

@@ -6,6 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::instance;
 use super::server::{self, Options};
 use crate::cli::{RegistryArgs, RegistryCommand, ServeArgs};
+use crate::feature::problem::shown;
 use crate::project;
 
 /// Runs the command.
@@ -27,8 +28,8 @@ fn serve(args: &ServeArgs) -> anyhow::Result<()> {
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
     };
     let serving = server::serve(&root, &Options { port: args.port, ..Options::default() })?;
-    instance::announce(&root, &serving).with_context(|| format!("cannot write to {}", root.display()))?;
-    eprintln!("serving {} on {}; end with Ctrl-C", root.display(), serving.host());
+    instance::announce(&root, &serving).with_context(|| format!("cannot write to {}", shown(&root)))?;
+    eprintln!("serving {} on {}; end with Ctrl-C", shown(&root), serving.host());
     let (mut interrupt, mut terminate) = signals;
     runtime.block_on(async {
         tokio::select! {

@@ -21,6 +21,7 @@ use super::error::Refusal;
 use super::route::{self, Route};
 use super::store::Store;
 use super::{blobs, listen, manifests, tags, uploads};
+use crate::feature::problem::shown;
 use crate::oci::reference::is_local_host;
 
 /// The header with a content's digest.
@@ -67,7 +68,7 @@ pub enum ServeError {
     #[error("port {0} on localhost is in use; stop what uses it, or choose another with --port")]
     PortInUse(u16),
     /// The folder cannot be used.
-    #[error("the registry's folder {} cannot be used", root.display())]
+    #[error("the registry's folder {} cannot be used", shown(root))]
     Store {
         /// The folder.
         root: PathBuf,
