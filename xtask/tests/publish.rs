@@ -16,7 +16,7 @@ use xtask::registry::server::{Options, Serving, serve};
 
 struct Embedded {
     serving: Serving,
-    _root: tempfile::TempDir,
+    root: tempfile::TempDir,
 }
 
 fn embedded() -> Embedded {
@@ -25,7 +25,7 @@ fn embedded() -> Embedded {
 
 fn embedded_with(options: &Options) -> Embedded {
     let root = tempfile::tempdir().unwrap();
-    Embedded { serving: serve(root.path(), options).unwrap(), _root: root }
+    Embedded { serving: serve(root.path(), options).unwrap(), root }
 }
 
 impl Embedded {
@@ -339,4 +339,66 @@ fn a_layer_that_arrives_changed_is_never_named() {
         );
         assert_eq!(manifests_written(&proxy), Vec::<String>::new());
     }
+}
+
+/// Whether a registry has everything that a Feature's tag or a collection names.
+fn complete(port: u16, repository: &str, layer: &[u8]) -> bool {
+    [layer, b"{}".as_slice()].iter().all(|data| {
+        let digest = xtask::oci::digest::Digest::of(data);
+        support::http("GET", &format!("http://localhost:{port}/v2/{repository}/blobs/{digest}"), &[], b"")
+            .status
+            == 200
+    })
+}
+
+/// Removes every blob's bytes of a repository's registry that are this content.
+fn lose(root: &std::path::Path, content: &[u8]) {
+    let mut folders = vec![root.to_owned()];
+    let mut lost = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if std::fs::read(&path).unwrap() == content {
+                std::fs::remove_file(path).unwrap();
+                lost += 1;
+            }
+        }
+    }
+    assert!(lost > 0, "nothing was lost");
+}
+
+#[test]
+fn what_a_registry_lost_is_uploaded_again() {
+    let registry = embedded();
+    let collection = Collection::new();
+    let folder = collection.feature("a", "1.0.0", "");
+    let packed = collection.pack();
+    let plan = push(registry.port(), &packed).unwrap();
+    let layer = &packed.features[0].archive;
+    let listed = &plan.collection.artifact.layer;
+    for lost in [layer.as_ref(), listed.as_ref(), b"{}"] {
+        lose(registry.root.path(), lost);
+        let (result, notes) = push_to(&destination(registry.port()), &packed, false);
+        result.unwrap();
+        assert!(notes.iter().any(|note| note.contains("gone from the registry")), "{notes:?}");
+        assert!(complete(registry.port(), &format!("{NAMESPACE}/a"), layer));
+        assert!(complete(registry.port(), NAMESPACE, listed));
+    }
+    // One Feature alone: the collection was just this one.
+    lose(registry.root.path(), listed);
+    push(registry.port(), &support::pack(&folder).unwrap()).unwrap();
+    assert!(complete(registry.port(), NAMESPACE, listed));
+    // And where it was more, the sentence says the way out, which works.
+    collection.feature("b", "1.0.0", "");
+    let plan = push(registry.port(), &collection.pack()).unwrap();
+    lose(registry.root.path(), &plan.collection.artifact.layer);
+    let error = push(registry.port(), &support::pack(&folder).unwrap()).unwrap_err().to_string();
+    assert!(
+        error.contains("(its content is gone from the registry); publish the whole collection"),
+        "{error}"
+    );
+    push(registry.port(), &collection.pack()).unwrap();
+    assert!(complete(registry.port(), NAMESPACE, &plan.collection.artifact.layer));
 }

@@ -57,6 +57,17 @@ pub async fn ensure(client: &Client, repository: &Repository, data: &Bytes) -> R
     verify(client, repository, &digest).await
 }
 
+/// Uploads a blob that a published manifest names and that is gone; says whether it was.
+pub async fn restore(client: &Client, repository: &Repository, data: &Bytes) -> Result<bool, OciError> {
+    let digest = Digest::of(data);
+    if size(client, repository, &digest).await?.is_some() {
+        return Ok(false);
+    }
+    upload(client, repository, &digest, data).await?;
+    verify(client, repository, &digest).await?;
+    Ok(true)
+}
+
 /// Reads a blob back, as a stream, and compares it with its name.
 async fn verify(client: &Client, repository: &Repository, digest: &Digest) -> Result<(), OciError> {
     let mut call = Call::new(Method::GET, client.url(repository, &format!("blobs/{digest}"))?);

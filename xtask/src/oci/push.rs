@@ -36,6 +36,22 @@ pub async fn upload(client: &Client, repository: &Repository, artifact: &Artifac
     manifests::write(client, repository, artifact.digest.as_str(), &artifact.manifest).await
 }
 
+/// Uploads again what is gone of an artifact that was published before. Moves no tag.
+pub async fn restore(client: &Client, repository: &Repository, artifact: &Artifact) -> Result<(), OciError> {
+    let config = blob::restore(client, repository, &Bytes::from_static(manifest::CONFIG)).await?;
+    let layer = blob::restore(client, repository, &artifact.layer).await?;
+    if config || layer {
+        // A registry that lost a blob may have dropped what links the manifest to it, too.
+        manifests::write(client, repository, artifact.digest.as_str(), &artifact.manifest).await?;
+        client.note(&format!(
+            "{}/{repository}: a part of {} was gone from the registry and is uploaded again",
+            client.registry(),
+            artifact.digest
+        ));
+    }
+    Ok(())
+}
+
 /// Sets a tag to an artifact that is uploaded.
 pub async fn tag(
     client: &Client,

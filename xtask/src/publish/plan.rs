@@ -151,8 +151,10 @@ async fn collection_plan(
     let text = match &existing {
         // One Feature of a collection: the others stay listed.
         Some(found) if packed.single => {
-            let others = published_features(client, namespace, &found.bytes).await?;
-            collection::render(collection::merge(others, ours))
+            match published_features(client, namespace, &found.bytes, &ours).await? {
+                Some(others) => collection::render(collection::merge(others, ours)),
+                None => collection::render(ours),
+            }
         }
         _ => collection::render(ours),
     };
@@ -162,11 +164,13 @@ async fn collection_plan(
     Ok(CollectionPlan { repository: namespace.clone(), artifact, present })
 }
 
+/// What a published collection lists. `None` where its content is gone, and was just ours.
 async fn published_features(
     client: &Client,
     namespace: &Repository,
     manifest: &[u8],
-) -> anyhow::Result<Vec<Json>> {
+    ours: &[Json],
+) -> anyhow::Result<Option<Vec<Json>>> {
     let unreadable = |why: String| PublishError::Collection {
         at: format!("{}/{namespace}:{COLLECTION_TAG}", client.registry()),
         why,
@@ -176,9 +180,14 @@ async fn published_features(
     let layer = manifest.layers.first().and_then(|layer| layer.digest.parse::<Digest>().ok());
     let layer = layer.ok_or_else(|| unreadable("its manifest names no layer".to_owned()))?;
     let text = blob::read(client, namespace, &layer, MAX_COLLECTION).await?;
-    let text = text.ok_or_else(|| unreadable("its content is gone from the registry".to_owned()))?;
+    let Some(text) = text else {
+        if Digest::of(collection::render(ours.to_vec()).as_bytes()) == layer {
+            return Ok(None);
+        }
+        return Err(unreadable("its content is gone from the registry".to_owned()).into());
+    };
     let text = std::str::from_utf8(&text).map_err(|_| unreadable("it is not UTF-8".to_owned()))?;
-    Ok(collection::parse(text).map_err(unreadable)?)
+    Ok(Some(collection::parse(text).map_err(unreadable)?))
 }
 
 fn on_github(client: &Client) -> bool {
