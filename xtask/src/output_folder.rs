@@ -3,6 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
+use tempfile::TempDir;
+
+use crate::collection;
 use crate::feature::problem::shown;
 
 /// What to write, and where.
@@ -30,7 +35,7 @@ pub enum OutputError {
         /// The folder.
         folder: PathBuf,
         /// What would be lost.
-        why: &'static str,
+        why: String,
     },
     /// The output would become part of the next run's input.
     #[error(
@@ -80,18 +85,32 @@ pub fn write(plan: &Plan<'_>) -> Result<(), OutputError> {
         let path = fresh.join(name);
         std::fs::write(&path, data).map_err(io(&path))?;
     }
-    if exists {
-        std::fs::rename(&folder, staging.path().join("old")).map_err(io(&folder))?;
+    if !exists {
+        return std::fs::rename(&fresh, &folder).map_err(io(&folder));
     }
-    std::fs::rename(&fresh, &folder).map_err(|error| {
-        // Best effort: the error that is reported is the first one.
-        let _ = std::fs::rename(staging.path().join("old"), &folder);
-        OutputError::Io { path: folder.clone(), source: error }
+    // In one step, so that at any moment there is either the old folder or the new one.
+    match rustix::fs::renameat_with(CWD, &fresh, CWD, &folder, RenameFlags::EXCHANGE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => exchange_in_two_steps(staging, &folder),
+        other => other.map_err(|error| io(&folder)(error.into())),
+    }
+}
+
+/// For file systems that cannot exchange two folders.
+fn exchange_in_two_steps(staging: TempDir, folder: &Path) -> Result<(), OutputError> {
+    let (fresh, old) = (staging.path().join("new"), staging.path().join("old"));
+    let io = |source| OutputError::Io { path: folder.to_owned(), source };
+    std::fs::rename(folder, &old).map_err(io)?;
+    std::fs::rename(&fresh, folder).map_err(|error| {
+        if std::fs::rename(&old, folder).is_err() {
+            // The only copy of the old folder is in there.
+            let _ = staging.keep();
+        }
+        io(error)
     })
 }
 
-fn dangerous(folder: &Path, why: &'static str) -> OutputError {
-    OutputError::Dangerous { folder: folder.to_owned(), why }
+fn dangerous(folder: &Path, why: &str) -> OutputError {
+    OutputError::Dangerous { folder: folder.to_owned(), why: why.to_owned() }
 }
 
 /// The canonical form of a path of which the last parts may not exist yet.
@@ -133,17 +152,42 @@ fn check_replaceable(folder: &Path, real: &Path, sources: &[&Path]) -> Result<()
     } else if real.join(".git").symlink_metadata().is_ok() {
         "it is a git checkout"
     } else {
-        return Ok(());
+        return check_entries(folder, real);
     };
     Err(dangerous(folder, why))
+}
+
+/// Only what this command writes is replaced.
+fn check_entries(folder: &Path, real: &Path) -> Result<(), OutputError> {
+    let io = |source| OutputError::Io { path: folder.to_owned(), source };
+    for entry in std::fs::read_dir(real).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        let name = entry.file_name();
+        let ours = name.to_str().is_some_and(|name| {
+            name == collection::FILE_NAME
+                || (name.starts_with("devcontainer-feature-") && name.ends_with(".tgz"))
+        });
+        if !ours || !entry.file_type().map_err(io)?.is_file() {
+            let other = shown(Path::new(&name));
+            return Err(dangerous(
+                folder,
+                &format!(
+                    "{other} in it is no packed Feature; delete that yourself, or choose another folder with -o"
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const NAME: &str = "devcontainer-feature-a.tgz";
+
     fn run(folder: &Path, force: bool, sources: &[&Path]) -> Result<(), OutputError> {
-        write(&Plan { folder, force, sources, files: &[("a".to_owned(), b"new")] })
+        write(&Plan { folder, force, sources, files: &[(NAME.to_owned(), b"new")] })
     }
 
     #[test]
@@ -151,17 +195,82 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let out = temp.path().join("out");
         run(&out, false, &[]).unwrap();
-        std::fs::write(out.join("kept"), "x").unwrap();
+        let old = out.join("devcontainer-feature-old.tgz");
+        std::fs::write(&old, "x").unwrap();
         assert!(matches!(run(&out, false, &[]), Err(OutputError::Exists(_))));
-        assert!(out.join("kept").exists());
+        assert!(old.exists());
         run(&out, true, &[]).unwrap();
-        assert!(!out.join("kept").exists());
-        assert_eq!(std::fs::read(out.join("a")).unwrap(), b"new");
+        assert!(!old.exists());
+        assert_eq!(std::fs::read(out.join(NAME)).unwrap(), b"new");
         assert_eq!(
             std::fs::read_dir(temp.path()).unwrap().count(),
             1,
             "something was left beside the output"
         );
+    }
+
+    #[test]
+    fn force_replaces_nothing_but_packed_features() {
+        let temp = tempfile::tempdir().unwrap();
+        let out = temp.path().join("out");
+        std::fs::create_dir(&out).unwrap();
+        run(&out, true, &[]).unwrap();
+        std::fs::write(out.join(collection::FILE_NAME), "{}").unwrap();
+        for (other, is_folder) in [
+            ("thesis.odt", false),
+            (".hidden", false),
+            ("my-devcontainer-feature-a.tgz", false),
+            ("devcontainer-feature-b", false),
+            ("devcontainer-feature-b.tgz", true),
+        ] {
+            let path = out.join(other);
+            if is_folder { std::fs::create_dir(&path) } else { std::fs::write(&path, "x") }.unwrap();
+            let error = run(&out, true, &[]).unwrap_err().to_string();
+            assert!(error.contains(&format!(": {other} in it is no packed Feature")), "{error}");
+            assert!(path.exists() && out.join(NAME).exists());
+            if is_folder { std::fs::remove_dir(&path) } else { std::fs::remove_file(&path) }.unwrap();
+        }
+        run(&out, true, &[]).unwrap();
+        assert_eq!(std::fs::read_dir(&out).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn at_any_moment_there_is_a_whole_folder() {
+        let temp = tempfile::tempdir().unwrap();
+        let out = temp.path().join("out");
+        run(&out, false, &[]).unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                let mut missing = 0;
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    missing += usize::from(!out.exists());
+                }
+                missing
+            });
+            for _ in 0..2000 {
+                run(&out, true, &[]).unwrap();
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(watcher.join().unwrap(), 0, "the folder was missing for a moment");
+        });
+    }
+
+    #[test]
+    fn two_steps_lose_nothing() {
+        let temp = tempfile::tempdir().unwrap();
+        let out = temp.path().join("out");
+        run(&out, false, &[]).unwrap();
+        let staging = || tempfile::tempdir_in(temp.path()).unwrap();
+        let ready = staging();
+        std::fs::create_dir(ready.path().join("new")).unwrap();
+        exchange_in_two_steps(ready, &out).unwrap();
+        assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
+        run(&out, true, &[]).unwrap();
+        // Nothing to put in its place.
+        assert!(exchange_in_two_steps(staging(), &out).is_err());
+        assert_eq!(std::fs::read(out.join(NAME)).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 1);
     }
 
     #[test]
