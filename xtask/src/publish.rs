@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod error;
+pub mod listed;
 pub mod plan;
 pub mod report;
 
@@ -87,9 +88,9 @@ pub fn publish(
         .context("cannot start the asynchronous runtime")?;
     runtime.block_on(async {
         let client = Client::new(destination.registry.clone(), access, &destination.sources, notes)?;
-        let plan = plan::make(&client, &destination.namespace, packed).await?;
+        let mut plan = plan::make(&client, &destination.namespace, packed).await?;
         if !dry_run {
-            apply::apply(&client, &plan).await?;
+            apply::apply(&client, &mut plan).await?;
         }
         Ok(plan)
     })

@@ -402,3 +402,96 @@ fn what_a_registry_lost_is_uploaded_again() {
     push(registry.port(), &collection.pack()).unwrap();
     assert!(complete(registry.port(), NAMESPACE, &plan.collection.artifact.layer));
 }
+
+/// A proxy that does something once, before it passes on the first request that begins with a line.
+fn meanwhile(upstream: u16, line: String, act: impl Fn() + Send + Sync + 'static) -> Proxy {
+    let done = AtomicBool::new(false);
+    Proxy::start(upstream, move |seen| {
+        if seen.line().starts_with(&line) && !done.swap(true, Ordering::SeqCst) {
+            // The proxy's own thread has a runtime, and a publish starts one.
+            std::thread::scope(|scope| scope.spawn(&act).join().unwrap());
+        }
+        None
+    })
+}
+
+#[test]
+fn a_version_that_somebody_publishes_meanwhile_is_a_conflict() {
+    let registry = embedded();
+    let port = registry.port();
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", r#","description":"theirs""#);
+    let theirs = collection.pack();
+    collection.feature("a", "1.0.0", "");
+    collection.feature("b", "1.0.0", "");
+    let line = format!("PUT /v2/{NAMESPACE}/a/manifests/sha256:");
+    let proxy = meanwhile(port, line, move || drop(push(port, &theirs).unwrap()));
+    let error = push(proxy.port, &collection.pack()).unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::VersionConflict, "{error:#}");
+    assert!(
+        manifests_written(&proxy).iter().all(|line| line.contains("/manifests/sha256:")),
+        "a tag moved: {:?}",
+        manifests_written(&proxy)
+    );
+    assert_eq!(collection_of(port)["features"][0]["description"], "theirs");
+}
+
+#[test]
+fn a_newer_version_that_somebody_publishes_meanwhile_keeps_its_tags() {
+    let registry = embedded();
+    let port = registry.port();
+    let collection = Collection::new();
+    let folder = collection.feature("a", "1.1.0", "");
+    let newer = collection.pack();
+    let digest = push_to(&destination(port), &newer, true).0.unwrap().releases[0].artifact.digest.to_string();
+    collection.feature("a", "1.0.0", "");
+    let line = format!("PUT /v2/{NAMESPACE}/a/manifests/1.0.0");
+    let proxy = meanwhile(port, line, move || drop(push(port, &newer).unwrap()));
+    let plan = push(proxy.port, &support::pack(&folder).unwrap()).unwrap();
+    assert_eq!(plan.releases[0].tags, ["1.0", "1.0.0"]);
+    for tag in ["1", "1.1", "latest"] {
+        assert_eq!(digest_of(port, &format!("{NAMESPACE}/a"), tag).as_ref(), Some(&digest), "{tag}");
+    }
+    assert_eq!(collection_of(port)["features"][0]["version"], "1.1.0");
+}
+
+#[test]
+fn two_publishes_at_once_both_stay_in_the_collection() {
+    let registry = embedded();
+    let port = registry.port();
+    let listed = || {
+        let listed = collection_of(port);
+        let features = listed["features"].as_array().unwrap().iter();
+        features.map(|feature| feature["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    let collection = Collection::new();
+    let [a, b, c] = ["a", "b", "c"].map(|id| support::pack(&collection.feature(id, "1.0.0", "")).unwrap());
+    push(port, &a).unwrap();
+    // Theirs comes after we looked and before we push.
+    let theirs = b;
+    let line = format!("POST /v2/{NAMESPACE}/c/blobs");
+    let proxy = meanwhile(port, line, move || drop(push(port, &theirs).unwrap()));
+    push(proxy.port, &c).unwrap();
+    assert_eq!(listed(), "a b c");
+    // Theirs replaces ours just after it was pushed: the tag means again what it meant before.
+    let base = format!("http://localhost:{port}/v2/{NAMESPACE}/manifests/latest");
+    let media_type = "application/vnd.oci.image.manifest.v1+json";
+    let before = support::http("GET", &base, &[("accept", media_type)], b"").body;
+    let pushed = Arc::new(AtomicBool::new(false));
+    let proxy = Proxy::start(port, move |seen| {
+        if seen.path == format!("/v2/{NAMESPACE}/manifests/latest") {
+            if seen.method == "PUT" {
+                pushed.store(true, Ordering::SeqCst);
+            } else if pushed.swap(false, Ordering::SeqCst) && !before.is_empty() {
+                let put = || support::http("PUT", &base, &[("content-type", media_type)], &before);
+                static ONCE: std::sync::Once = std::sync::Once::new();
+                ONCE.call_once(|| {
+                    std::thread::scope(|scope| assert_eq!(scope.spawn(put).join().unwrap().status, 201));
+                });
+            }
+        }
+        None
+    });
+    push(proxy.port, &support::pack(&collection.feature("d", "1.0.0", "")).unwrap()).unwrap();
+    assert_eq!(listed(), "a b c d");
+}

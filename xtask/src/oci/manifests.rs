@@ -44,8 +44,8 @@ pub async fn read(
     }
 }
 
-/// Puts a manifest under a tag or its digest, and reads it back.
-pub async fn write(
+/// Puts a manifest under a tag or its digest.
+pub async fn put(
     client: &Client,
     repository: &Repository,
     reference: &str,
@@ -59,6 +59,17 @@ pub async fn write(
     if reply.status != StatusCode::CREATED {
         return Err(client.refused(&reply));
     }
+    Ok(())
+}
+
+/// Puts a manifest under a tag or its digest, and reads it back.
+pub async fn write(
+    client: &Client,
+    repository: &Repository,
+    reference: &str,
+    manifest: &Bytes,
+) -> Result<(), OciError> {
+    put(client, repository, reference, manifest).await?;
     let wanted = Digest::of(manifest);
     let what = format!("{repository}:{reference}");
     match read(client, repository, reference).await? {

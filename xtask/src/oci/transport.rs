@@ -1,6 +1,6 @@
 //! Sending a request: authentication, redirects, warnings, and errors that keep secrets.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -45,6 +45,8 @@ pub struct Client {
     /// What was granted, by repository.
     granted: Mutex<HashMap<Repository, Authorization>>,
     notes: Notes,
+    /// The warnings that were shown: registries repeat one with each answer.
+    warned: Mutex<HashSet<String>>,
 }
 
 /// A request.
@@ -142,6 +144,7 @@ impl Client {
             trusted_realms: sources.trusted_realms.clone(),
             granted: Mutex::default(),
             notes,
+            warned: Mutex::default(),
             registry,
         })
     }
@@ -285,11 +288,10 @@ impl Client {
     fn warn(&self, headers: &HeaderMap) {
         for value in headers.get_all(WARNING).iter().filter_map(|value| value.to_str().ok()) {
             if let Some(text) = value.strip_prefix("299 - ") {
-                self.note(&format!(
-                    "the registry {} warns: {}",
-                    self.registry,
-                    printable(text.trim_matches('"'), 300)
-                ));
+                let text = printable(text.trim_matches('"'), 300);
+                if self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(text.clone()) {
+                    self.note(&format!("the registry {} warns: {text}", self.registry));
+                }
             }
         }
     }

@@ -2,10 +2,9 @@
 
 use crate::collection;
 use crate::feature::json::Json;
-use crate::oci::blob;
 use crate::oci::digest::Digest;
 use crate::oci::error::OciError;
-use crate::oci::manifest::{Kind, Published};
+use crate::oci::manifest::Kind;
 use crate::oci::manifests;
 use crate::oci::push::Artifact;
 use crate::oci::reference::Repository;
@@ -15,6 +14,7 @@ use crate::oci::transport::Client;
 use crate::package::{Packed, PackedFeature};
 
 use super::error::{Conflict, PublishError};
+use super::listed;
 
 /// Everything that a publish will do.
 #[derive(Debug)]
@@ -53,12 +53,14 @@ pub struct CollectionPlan {
     pub artifact: Artifact,
     /// Whether just this is there.
     pub present: bool,
+    /// What it lists.
+    pub features: Vec<Json>,
+    /// What the tag meant when the plan was made.
+    pub seen: Option<Digest>,
 }
 
 /// The tag that a collection always has.
 pub const COLLECTION_TAG: &str = "latest";
-/// What a published collection may weigh.
-const MAX_COLLECTION: usize = 64 << 20;
 
 /// Looks at the registry and decides. Any conflict anywhere is an error here, before anything is sent.
 pub async fn make(client: &Client, namespace: &Repository, packed: &Packed) -> anyhow::Result<Plan> {
@@ -97,48 +99,72 @@ async fn release(
     );
     let published = tag_list::list(client, &repository).await?;
     let version = metadata.version.clone();
-    // The list may be stale or wrong; the manifest itself decides what is published.
-    let existing = manifests::read(client, &repository, &version.to_string()).await?;
-    let present = match existing {
-        Some(found) if found.digest != artifact.digest => {
-            return Ok(Err(Conflict {
-                reference: format!("{}/{repository}:{version}", client.registry()),
-                published: found.digest,
-                ours: artifact.digest,
-            }));
-        }
-        found => found.is_some(),
-    };
-    let mut wanted = tags::for_version(&version, &published);
-    if present {
-        wanted = missing(client, &repository, &artifact, wanted).await?;
-    }
-    Ok(Ok(Release {
+    let mut release = Release {
         id: metadata.id.clone(),
         legacy_id: legacy_id.cloned(),
+        tags: tags::for_version(&version, &published),
         version,
         repository,
         artifact,
-        present,
-        tags: wanted,
-    }))
+        present: false,
+    };
+    // The list may be stale or wrong; the manifest itself decides what is published.
+    match conflict(client, &release).await? {
+        Ok(present) => release.present = present,
+        Err(conflict) => return Ok(Err(conflict)),
+    }
+    let mut wanted = Vec::new();
+    let exact = release.version.to_string();
+    for tag in release.tags {
+        let set = if tag == exact {
+            !release.present
+        } else {
+            is_free(client, &release.repository, &release.artifact, &release.version, &tag).await?
+        };
+        if set {
+            wanted.push(tag);
+        }
+    }
+    release.tags = wanted;
+    Ok(Ok(release))
 }
 
-/// The tags that a run which broke off did not get to.
-async fn missing(
+/// Whether the version is there with our content; or with other content, which is a conflict.
+pub(super) async fn conflict(client: &Client, release: &Release) -> Result<Result<bool, Conflict>, OciError> {
+    let Release { repository, version, artifact, .. } = release;
+    Ok(match manifests::read(client, repository, &version.to_string()).await? {
+        Some(found) if found.digest != artifact.digest => Err(Conflict {
+            reference: format!("{}/{repository}:{version}", client.registry()),
+            published: found.digest,
+            ours: artifact.digest.clone(),
+        }),
+        found => Ok(found.is_some()),
+    })
+}
+
+/// Whether a floating tag is to be set: not where it is set already.
+pub(super) async fn is_free(
     client: &Client,
     repository: &Repository,
     artifact: &Artifact,
-    wanted: Vec<String>,
-) -> Result<Vec<String>, OciError> {
-    let mut missing = Vec::new();
-    for tag in wanted {
-        let found = manifests::read(client, repository, &tag).await?;
-        if found.is_none_or(|found| found.digest != artifact.digest) {
-            missing.push(tag);
-        }
+    _version: &semver::Version,
+    tag: &str,
+) -> Result<bool, OciError> {
+    let found = manifests::read(client, repository, tag).await?;
+    Ok(found.is_none_or(|found| found.digest != artifact.digest))
+}
+
+impl CollectionPlan {
+    /// Changes what is listed.
+    pub(super) fn set_features(&mut self, client: &Client, features: Vec<Json>) {
+        self.artifact = collection_artifact(client, &features);
+        self.features = features;
     }
-    Ok(missing)
+}
+
+fn collection_artifact(client: &Client, features: &[Json]) -> Artifact {
+    let text = collection::render(features.to_vec());
+    Artifact::new(Kind::Collection, collection::FILE_NAME, text.into_bytes().into(), on_github(client))
 }
 
 async fn collection_plan(
@@ -147,47 +173,27 @@ async fn collection_plan(
     packed: &Packed,
 ) -> anyhow::Result<CollectionPlan> {
     let existing = manifests::read(client, namespace, COLLECTION_TAG).await?;
-    let ours: Vec<Json> = packed.features.iter().map(|feature| feature.metadata.json.clone()).collect();
-    let text = match &existing {
-        // One Feature of a collection: the others stay listed.
-        Some(found) if packed.single => {
-            match published_features(client, namespace, &found.bytes, &ours).await? {
-                Some(others) => collection::render(collection::merge(others, ours)),
-                None => collection::render(ours),
+    let mut features: Vec<Json> =
+        packed.features.iter().map(|feature| feature.metadata.json.clone()).collect();
+    // One Feature of a collection: the others stay listed.
+    if let Some(found) = &existing
+        && packed.single
+    {
+        match listed::read(client, namespace, &found.bytes).await? {
+            Some(others) => features = collection::merge(others, features),
+            // Gone, but just this: then it can be made again.
+            None if listed::layer(client, namespace, &found.bytes)?
+                == Digest::of(collection::render(features.clone()).as_bytes()) => {}
+            None => {
+                let why = "its content is gone from the registry".to_owned();
+                return Err(listed::unreadable(client, namespace, why).into());
             }
         }
-        _ => collection::render(ours),
-    };
-    let artifact =
-        Artifact::new(Kind::Collection, collection::FILE_NAME, text.into_bytes().into(), on_github(client));
-    let present = existing.is_some_and(|found| found.digest == artifact.digest);
-    Ok(CollectionPlan { repository: namespace.clone(), artifact, present })
-}
-
-/// What a published collection lists. `None` where its content is gone, and was just ours.
-async fn published_features(
-    client: &Client,
-    namespace: &Repository,
-    manifest: &[u8],
-    ours: &[Json],
-) -> anyhow::Result<Option<Vec<Json>>> {
-    let unreadable = |why: String| PublishError::Collection {
-        at: format!("{}/{namespace}:{COLLECTION_TAG}", client.registry()),
-        why,
-    };
-    let manifest: Published = serde_json::from_slice(manifest)
-        .map_err(|_| unreadable("its manifest is not an image manifest".to_owned()))?;
-    let layer = manifest.layers.first().and_then(|layer| layer.digest.parse::<Digest>().ok());
-    let layer = layer.ok_or_else(|| unreadable("its manifest names no layer".to_owned()))?;
-    let text = blob::read(client, namespace, &layer, MAX_COLLECTION).await?;
-    let Some(text) = text else {
-        if Digest::of(collection::render(ours.to_vec()).as_bytes()) == layer {
-            return Ok(None);
-        }
-        return Err(unreadable("its content is gone from the registry".to_owned()).into());
-    };
-    let text = std::str::from_utf8(&text).map_err(|_| unreadable("it is not UTF-8".to_owned()))?;
-    Ok(Some(collection::parse(text).map_err(unreadable)?))
+    }
+    let artifact = collection_artifact(client, &features);
+    let seen = existing.map(|found| found.digest);
+    let present = seen.as_ref() == Some(&artifact.digest);
+    Ok(CollectionPlan { repository: namespace.clone(), artifact, present, features, seen })
 }
 
 fn on_github(client: &Client) -> bool {
