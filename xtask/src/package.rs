@@ -78,7 +78,9 @@ pub fn run(args: &PackageArgs) -> anyhow::Result<()> {
 pub fn target(target: Option<&Path>) -> anyhow::Result<Packed> {
     let folder = match target {
         Some(target) => target.to_owned(),
-        None => project::root()?.join("features"),
+        None => {
+            project::root().map_err(|error| anyhow::anyhow!("{error}, or name a target"))?.join("features")
+        }
     };
     let (found, features, notes) = load_all(&folder)?;
     let binaries = own_binaries(target, &features)?;

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::feature::problem::shown;
+
 /// The workspace's root: what cargo says, else the first folder upwards that has an `xtask/`.
 pub fn root() -> anyhow::Result<PathBuf> {
     let is_root = |folder: &Path| folder.join("xtask/Cargo.toml").is_file();
@@ -14,7 +16,7 @@ pub fn root() -> anyhow::Result<PathBuf> {
     }
     let here = std::env::current_dir()?;
     here.ancestors().find(|folder| is_root(folder)).map(Path::to_owned).ok_or_else(|| {
-        anyhow::anyhow!("this command needs a target: {} is in no checkout of this project", here.display())
+        anyhow::anyhow!("{} is in no checkout of this project; run this inside the checkout", shown(&here))
     })
 }
 

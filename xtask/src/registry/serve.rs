@@ -19,7 +19,8 @@ pub fn run(args: &RegistryArgs) -> anyhow::Result<()> {
 fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let root = match &args.root {
         Some(root) => root.clone(),
-        None => project::registry_root()?,
+        None => project::registry_root()
+            .map_err(|error| anyhow::anyhow!("{error}, or name the registry's folder with --root"))?,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Before the port is open, so that no signal finds the default action.
