@@ -223,6 +223,27 @@ fn no_path_leaves_the_folder_and_no_other_name_gets_in() {
 }
 
 #[test]
+fn no_web_page_reads_or_writes() {
+    let peer = Peer::start();
+    let upload = peer.url(&format!("/v2/a/blobs/uploads/?digest={}", Digest::of(b"x")));
+    for (header, value) in [
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+        ("origin", "http://localhost:3000"),
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+    ] {
+        let answer = http("POST", &upload, &[(header, value)], b"x");
+        assert_eq!((answer.status, answer.code().as_str()), (403, "DENIED"), "{header}: {value}");
+        assert_eq!(http("GET", &peer.url("/v2/"), &[(header, value)], b"").status, 403);
+    }
+    assert_eq!(peer.call("GET", "/v2/a/tags/list", b"").code(), "NAME_UNKNOWN");
+    // Typed into a browser's address line.
+    assert_eq!(http("GET", &peer.url("/v2/"), &[("sec-fetch-site", "none")], b"").status, 200);
+    assert_eq!(http("POST", &upload, &[], b"x").status, 201);
+}
+
+#[test]
 fn content_outlives_the_process_and_a_port_is_owned_by_one() {
     let peer = Peer::start();
     let digest = peer.blob("a", b"kept");

@@ -1,17 +1,22 @@
 //! Bodies: of requests, read within bounds; of answers, from memory or from a file.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
+use hyper::StatusCode;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 
 use super::error::Refusal;
 
 const CHUNK: usize = 64 << 10;
+/// How long a client may send nothing in the middle of a body.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The body of an answer.
 #[derive(Debug)]
@@ -75,7 +80,7 @@ impl Body for Answer {
 /// Reads a request's body into memory.
 pub async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, Refusal> {
     let mut bytes = BytesMut::new();
-    while let Some(data) = next(&mut body).await? {
+    while let Some(data) = next(&mut body, PATIENCE).await? {
         if bytes.len() + data.len() > limit {
             return Err(Refusal::too_large(format!("more than {limit} bytes")));
         }
@@ -90,7 +95,7 @@ pub async fn append(mut body: Incoming, path: &Path, limit: u64) -> Result<u64, 
     let before = file.metadata().await?.len();
     let copied = async {
         let mut size = before;
-        while let Some(data) = next(&mut body).await? {
+        while let Some(data) = next(&mut body, PATIENCE).await? {
             size += data.len() as u64;
             if size > limit {
                 return Err(Refusal::too_large(format!("a blob of more than {limit} bytes")));
@@ -109,18 +114,58 @@ pub async fn append(mut body: Incoming, path: &Path, limit: u64) -> Result<u64, 
     }
 }
 
-async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Refusal> {
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            Refusal::new(
-                hyper::StatusCode::BAD_REQUEST,
-                "BLOB_UPLOAD_INVALID",
-                format!("the body broke off: {error}"),
+async fn next<B>(body: &mut B, patience: Duration) -> Result<Option<Bytes>, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Display,
+{
+    let broken = |status, why: String| Refusal::new(status, "BLOB_UPLOAD_INVALID", why);
+    loop {
+        let frame = tokio::time::timeout(patience, body.frame()).await.map_err(|_| {
+            broken(
+                StatusCode::REQUEST_TIMEOUT,
+                format!("nothing more of the body came for {} s", patience.as_secs()),
             )
         })?;
+        let Some(frame) = frame else {
+            return Ok(None);
+        };
+        let frame =
+            frame.map_err(|error| broken(StatusCode::BAD_REQUEST, format!("the body broke off: {error}")))?;
         if let Ok(data) = frame.into_data() {
             return Ok(Some(data));
         }
     }
-    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A body of which nothing ever comes.
+    struct Silent;
+
+    impl Body for Silent {
+        type Data = Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
+            Poll::Pending
+        }
+    }
+
+    #[test]
+    fn a_body_that_stops_coming_is_given_up() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let refusal = next(&mut Silent, Duration::from_millis(10)).await.unwrap_err();
+            assert_eq!(refusal.status, StatusCode::REQUEST_TIMEOUT);
+            let whole = &mut http_body_util::Full::new(Bytes::from_static(b"x"));
+            assert_eq!(next(whole, PATIENCE).await.unwrap().unwrap(), "x");
+            assert!(next(whole, PATIENCE).await.unwrap().is_none());
+        });
+    }
 }

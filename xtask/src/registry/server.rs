@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::header::{CONTENT_TYPE, HOST, ORIGIN};
 use hyper::http::response::Builder;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -227,6 +227,7 @@ async fn handle(state: &State, request: Request<Incoming>) -> Response<Answer> {
 
 async fn dispatch(state: &State, request: Request<Incoming>) -> Reply {
     check_host(&request)?;
+    check_not_a_page(&request)?;
     let (head, body) = request.into_parts();
     let query = head.uri.query();
     let Some(route) = route::parse(head.uri.path()) else {
@@ -258,7 +259,7 @@ async fn dispatch(state: &State, request: Request<Incoming>) -> Reply {
     }
 }
 
-/// A web page can make a browser send requests to this machine, but not under this machine's name.
+/// A web page whose name leads to this machine makes a browser send requests with that name.
 fn check_host(request: &Request<Incoming>) -> Result<(), Refusal> {
     let host = request.headers().get(HOST).and_then(|value| value.to_str().ok());
     let authority = host.and_then(|host| host.parse::<hyper::http::uri::Authority>().ok());
@@ -270,6 +271,20 @@ fn check_host(request: &Request<Incoming>) -> Result<(), Refusal> {
             "this registry is localhost and nothing else",
         )),
     }
+}
+
+/// A page of any site can send requests here under this machine's name, uploads too, but not
+/// without the browser saying so. No client of a registry is a page.
+fn check_not_a_page(request: &Request<Incoming>) -> Result<(), Refusal> {
+    let headers = request.headers();
+    let from_elsewhere = headers
+        .get_all("sec-fetch-site")
+        .iter()
+        .any(|site| !matches!(site.as_bytes(), b"none" | b"same-origin"));
+    if headers.contains_key(ORIGIN) || from_elsewhere {
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "DENIED", "this registry is not for web pages"));
+    }
+    Ok(())
 }
 
 fn base(state: &State) -> Reply {
