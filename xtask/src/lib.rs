@@ -20,3 +20,4 @@ pub mod publish;
 pub mod registry;
 pub mod scenarios;
 pub mod sh;
+pub mod terminal;

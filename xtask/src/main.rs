@@ -6,7 +6,7 @@ use clap::Parser;
 use xtask::cli::{Cli, Command};
 use xtask::exit::Exit;
 use xtask::feature::problem::one_line;
-use xtask::{bench, build, ci, docs, package, publish, registry, scenarios};
+use xtask::{bench, build, ci, docs, package, publish, registry, scenarios, terminal};
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         Ok(()) => Exit::Ok.into(),
         Err(error) => {
             for line in format!("{error:#}").lines() {
-                eprintln!("error: {}", one_line(line));
+                terminal::note(format_args!("error: {}", one_line(line)));
             }
             Exit::of(&error).into()
         }

@@ -165,7 +165,9 @@ fn check_entries(folder: &Path, real: &Path) -> Result<(), OutputError> {
         let name = entry.file_name();
         let ours = name.to_str().is_some_and(|name| {
             name == collection::FILE_NAME
-                || (name.starts_with("devcontainer-feature-") && name.ends_with(".tgz"))
+                || name
+                    .strip_prefix("devcontainer-feature-")
+                    .is_some_and(|rest| rest.strip_suffix(".tgz").is_some())
         });
         if !ours || !entry.file_type().map_err(io)?.is_file() {
             let other = shown(Path::new(&name));

@@ -17,6 +17,7 @@ use crate::feature::problem::{InvalidFeatures, Problem, shown};
 use crate::oci::digest::Digest;
 use crate::output_folder;
 use crate::project;
+use crate::terminal;
 
 /// A target, packed in memory.
 #[derive(Debug, Clone)]
@@ -58,18 +59,18 @@ impl Packed {
 pub fn run(args: &PackageArgs) -> anyhow::Result<()> {
     let packed = target(args.target.as_deref())?;
     for note in &packed.notes {
-        eprintln!("{note}");
+        terminal::note(note);
     }
     write(&packed, &args.output_folder, args.force_clean_output_folder)?;
     for feature in &packed.features {
-        eprintln!(
+        terminal::note(format_args!(
             "{} {} -> {} ({} bytes, {})",
             feature.metadata.id,
             feature.metadata.version,
             shown(&args.output_folder.join(feature.file_name())),
             feature.archive.len(),
             Digest::of(&feature.archive),
-        );
+        ));
     }
     Ok(())
 }

@@ -94,6 +94,34 @@ fn outside_a_checkout_it_is_said_what_to_do() {
     }
 }
 
+/// Every write to it fails.
+fn full() -> std::fs::File {
+    std::fs::File::options().write(true).open("/dev/full").unwrap()
+}
+
+#[test]
+fn nobody_needs_to_listen() {
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    collection.file("a/.env", "", 0o644);
+    let package = || {
+        let mut command = xtask(collection.path());
+        command.args(["package", ".", "-f"]).stderr(full()).status().unwrap().code()
+    };
+    assert_eq!(package(), Some(0));
+    collection.json("a", "{");
+    assert_eq!(package(), Some(3));
+    let root = tempfile::tempdir().unwrap();
+    let mut command = xtask(root.path());
+    command.args(["registry", "serve", "--root", ".", "--port", "0"]).stderr(full());
+    let served = Served(command.spawn().unwrap(), 0);
+    while !root.path().join("serve.json").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert_eq!(served.terminate(), 0);
+}
+
 /// The digest of a published version must not depend on who publishes it.
 #[test]
 fn the_environment_does_not_change_the_archive() {

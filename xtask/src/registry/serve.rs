@@ -8,6 +8,7 @@ use super::server::{self, Options};
 use crate::cli::{RegistryArgs, RegistryCommand, ServeArgs};
 use crate::feature::problem::shown;
 use crate::project;
+use crate::terminal;
 
 /// Runs the command.
 pub fn run(args: &RegistryArgs) -> anyhow::Result<()> {
@@ -30,7 +31,7 @@ fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     };
     let serving = server::serve(&root, &Options { port: args.port, ..Options::default() })?;
     instance::announce(&root, &serving).with_context(|| format!("cannot write to {}", shown(&root)))?;
-    eprintln!("serving {} on {}; end with Ctrl-C", shown(&root), serving.host());
+    terminal::note(format_args!("serving {} on {}; end with Ctrl-C", shown(&root), serving.host()));
     let (mut interrupt, mut terminate) = signals;
     runtime.block_on(async {
         tokio::select! {
