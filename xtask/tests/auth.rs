@@ -238,3 +238,38 @@ fn an_identity_token_buys_a_token() {
     );
     assert_eq!(asked.query, "", "a secret was in an address");
 }
+
+#[test]
+fn what_a_registry_repeats_of_the_credentials_is_not_shown() {
+    let encoded = basic().split_off("Basic ".len());
+    let all = format!("{PASSWORD} me:{PASSWORD} {encoded} Bearer {TOKEN}");
+    // The secret stands where the text is cut, too.
+    let long = format!("{}{PASSWORD}", "x".repeat(195));
+    for (status, body) in [
+        (500, format!(r#"{{"errors":[{{"code":"X","message":"{all}"}}]}}"#)),
+        (403, all.clone()),
+        (500, long.clone()),
+        (403, format!(r#"{{"errors":[{{"code":"X","message":"{long}"}}]}}"#)),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        let registry = serve(root.path(), &Options::default()).unwrap();
+        let warning = format!("299 - \"{all}\"");
+        let proxy = Proxy::start(registry.port(), move |seen| {
+            if seen.path == "/token" {
+                return Some(token_server(seen));
+            }
+            let challenge = format!("Bearer realm=\"http://{}/token\"", seen.header("host").unwrap());
+            Some(match seen.header("authorization") {
+                None => reply(401, &[("www-authenticate", &challenge)], ""),
+                Some(_) => reply(status, &[("warning", &warning)], &body),
+            })
+        });
+        let (result, notes) = push_to(&with_variable(proxy.port, PASSWORD), &one_feature(), false);
+        let error = result.unwrap_err();
+        let text = format!("{error:#} {error:?} {notes:?}");
+        assert!(text.contains("[secret]") && notes.len() == 1, "{text}");
+        for secret in ["s3cr3", TOKEN, encoded.trim_end_matches('=')] {
+            assert!(!text.contains(secret), "{text}");
+        }
+    }
+}

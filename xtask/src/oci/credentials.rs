@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use super::docker_config;
 use super::error::OciError;
 use super::reference::Registry;
-use super::secret::Secret;
+use super::secret::{Known, Secret};
 
 /// Where credentials may come from; a value, so that tests need no environment.
 #[derive(Debug, Clone, Default)]
@@ -107,6 +107,23 @@ impl Credentials {
     pub fn basic(user: &str, password: &Secret, from: &str) -> Self {
         let encoded = Secret::new(BASE64.encode(format!("{user}:{}", password.expose())));
         Self::Basic { encoded, from: from.to_owned() }
+    }
+
+    /// Everything of them that must not be shown.
+    pub fn secrets(&self) -> Known {
+        let mut known = Known::default();
+        match self {
+            Self::Anonymous => {}
+            Self::Identity { token, .. } => known.add(token.expose()),
+            Self::Basic { encoded, .. } => {
+                known.add(encoded.expose());
+                let pair = BASE64.decode(encoded.expose()).unwrap_or_default();
+                let pair = String::from_utf8_lossy(&pair);
+                known.add(&pair);
+                known.add(pair.split_once(':').map_or("", |(_, password)| password));
+            }
+        }
+        known
     }
 
     /// Where they come from, for messages.

@@ -19,10 +19,14 @@ impl Registry {
     /// Reads `host` or `host:port`.
     pub fn parse(text: &str) -> Result<Self, OciError> {
         let wrong = |what: &str| {
+            let text = without_user(text);
             Err(OciError::Reference(format!(
                 "\"{text}\" is not a registry: {what}; write it as in \"ghcr.io\" or \"localhost:5000\""
             )))
         };
+        if text.contains('@') {
+            return wrong("a user and a password do not belong here");
+        }
         if text.contains("://") {
             return wrong("leave the scheme away");
         }
@@ -75,6 +79,11 @@ impl Registry {
     }
 }
 
+/// What may be quoted of a name: what stands before an `@` may be a password.
+fn without_user(text: &str) -> &str {
+    text.rsplit_once('@').map_or(text, |(_, rest)| rest)
+}
+
 /// Whether a host is this machine by name or loopback address.
 pub fn is_local_host(host: &str) -> bool {
     matches!(host, "localhost" | "127.0.0.1" | "[::1]")
@@ -87,6 +96,7 @@ impl Repository {
         if grammar::is_repository_path(&path) && path.len() <= 255 {
             Ok(Self(path))
         } else {
+            let text = without_user(text);
             Err(OciError::Reference(format!(
                 "\"{text}\" cannot name a repository; use letters and digits with single \".\", \"_\", \"-\" or \"/\" between them"
             )))
@@ -152,6 +162,18 @@ mod tests {
             "ghcr.io:99999",
         ] {
             assert!(Registry::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_name_is_not_quoted() {
+        for text in
+            ["user:hunter2@ghcr.io", "https://user:hunter2@ghcr.io/x", "u:hunter2@x@ghcr.io", "hunter2@ "]
+        {
+            let error = Registry::parse(text).unwrap_err().to_string();
+            assert!(!error.contains("hunter2") && error.contains("is not a registry"), "{error}");
+            let error = Repository::parse(text).unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
         }
     }
 

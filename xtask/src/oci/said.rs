@@ -1,7 +1,10 @@
 //! What others say, fit for one line of a message.
 
-/// What a registry says about a refusal, as ": …". A body that is not JSON is shown shortened.
-pub(super) fn detail(body: &[u8]) -> String {
+use super::secret::Known;
+
+/// What a registry says about a refusal, as ": …". A body that is not JSON is shown shortened,
+/// and secrets are hidden before anything is cut.
+pub(super) fn detail(body: &[u8], secrets: &Known) -> String {
     let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let errors = json["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
     let said: Vec<String> = errors
@@ -14,7 +17,7 @@ pub(super) fn detail(body: &[u8]) -> String {
         .filter(|text| !text.is_empty())
         .collect();
     let text = if said.is_empty() { String::from_utf8_lossy(body).into_owned() } else { said.join(", ") };
-    let text = printable(text.trim(), 200);
+    let text = printable(secrets.hide(text.trim()).trim(), 200);
     if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
@@ -53,8 +56,8 @@ mod tests {
             ("", ""),
             ("{\"errors\":[]}", ": {\"errors\":[]}"),
         ] {
-            assert_eq!(detail(body.as_bytes()), expected);
+            assert_eq!(detail(body.as_bytes(), &Known::default()), expected);
         }
-        assert_eq!(detail("x".repeat(1000).as_bytes()).chars().count(), 203);
+        assert_eq!(detail("x".repeat(1000).as_bytes(), &Known::default()).chars().count(), 203);
     }
 }

@@ -47,6 +47,9 @@ pub async fn fetch(
         return Err(client.refused(&reply));
     }
     let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    for name in ["token", "access_token", "refresh_token"] {
+        client.keep_secret(body[name].as_str().unwrap_or_default());
+    }
     let token =
         body["token"].as_str().or_else(|| body["access_token"].as_str()).filter(|token| !token.is_empty());
     token.map(Secret::new).ok_or_else(|| client.protocol(&reply, "there is no token in it"))

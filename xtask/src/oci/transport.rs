@@ -17,6 +17,7 @@ use super::error::OciError;
 use super::realm;
 use super::reference::{Registry, Repository};
 use super::said::{detail, printable, root_cause};
+use super::secret::Known;
 
 /// What an answer may weigh in memory unless its call says otherwise, and what any refusal may.
 const MAX_BODY: usize = 4 << 20;
@@ -44,6 +45,8 @@ pub struct Client {
     pub(super) trusted_realms: String,
     /// What was granted, by repository.
     granted: Mutex<HashMap<Repository, Authorization>>,
+    /// What no message may repeat.
+    secrets: Mutex<Known>,
     notes: Notes,
     /// The warnings that were shown: registries repeat one with each answer.
     warned: Mutex<HashSet<String>>,
@@ -140,6 +143,7 @@ impl Client {
             http,
             base,
             access,
+            secrets: Mutex::new(credentials.secrets()),
             credentials,
             trusted_realms: sources.trusted_realms.clone(),
             granted: Mutex::default(),
@@ -180,8 +184,10 @@ impl Client {
     /// An error for an answer that should have been another.
     pub fn refused(&self, reply: &Reply) -> OciError {
         let host = realm::authority(&reply.url).unwrap_or_default();
-        let detail = detail(&reply.body);
-        let request = reply.request.clone();
+        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        let detail = detail(&reply.body, &secrets);
+        // After a redirect the path is the registry's choice, too.
+        let request = secrets.hide(&reply.request);
         match reply.status.as_u16() {
             401 | 403 => OciError::Unauthorized { host, request, with: self.credentials.describe(), detail },
             status => OciError::Refused { host, status, request, detail },
@@ -191,7 +197,18 @@ impl Client {
     /// An error for an answer that makes no sense.
     pub fn protocol(&self, reply: &Reply, what: impl Into<String>) -> OciError {
         let host = realm::authority(&reply.url).unwrap_or_default();
-        OciError::Protocol { host, request: reply.request.clone(), what: what.into() }
+        let request = self.hide(&reply.request);
+        OciError::Protocol { host, request, what: what.into() }
+    }
+
+    /// Takes note of a secret, so that no message repeats it.
+    pub(super) fn keep_secret(&self, secret: &str) {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).add(secret);
+    }
+
+    /// A text without the secrets.
+    fn hide(&self, text: &str) -> String {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).hide(text)
     }
 
     /// The address in a `Location`, which may be relative and keeps its query.
@@ -274,7 +291,7 @@ impl Client {
             if chunk.len() > limit - body.len() {
                 return Err(OciError::Protocol {
                     host: realm::authority(url).unwrap_or_default(),
-                    request: describe,
+                    request: self.hide(&describe),
                     what: format!("the answer is larger than {} MiB", limit >> 20),
                 });
             }
@@ -288,7 +305,7 @@ impl Client {
     fn warn(&self, headers: &HeaderMap) {
         for value in headers.get_all(WARNING).iter().filter_map(|value| value.to_str().ok()) {
             if let Some(text) = value.strip_prefix("299 - ") {
-                let text = printable(text.trim_matches('"'), 300);
+                let text = printable(self.hide(text).trim_matches('"'), 300);
                 if self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(text.clone()) {
                     self.note(&format!("the registry {} warns: {text}", self.registry));
                 }
