@@ -495,3 +495,42 @@ fn two_publishes_at_once_both_stay_in_the_collection() {
     push(proxy.port, &support::pack(&collection.feature("d", "1.0.0", "")).unwrap()).unwrap();
     assert_eq!(listed(), "a b c d");
 }
+
+#[test]
+fn an_answer_without_tags_is_not_an_empty_list() {
+    let registry = embedded();
+    let collection = Collection::new();
+    collection.feature("a", "2.0.0", "");
+    push(registry.port(), &collection.pack()).unwrap();
+    let proxy = Proxy::start(registry.port(), |seen| {
+        seen.path.ends_with("/tags/list").then(|| reply(200, &[], r#"{"errors":[{"code":"BUSY"}]}"#))
+    });
+    collection.feature("a", "1.0.0", "");
+    let error = push(proxy.port, &collection.pack()).unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::Registry);
+    assert!(error.to_string().ends_with("there is no list \"tags\" in it"), "{error}");
+    assert_eq!(proxy.writes(), Vec::<String>::new());
+}
+
+#[test]
+fn a_floating_tag_never_moves_back() {
+    let registry = embedded();
+    let collection = Collection::new();
+    collection.feature("a", "1.2.0", "");
+    push(registry.port(), &collection.pack()).unwrap();
+    collection.feature("a", "2.0.0", "");
+    let newest = push(registry.port(), &collection.pack()).unwrap().releases[0].artifact.digest.to_string();
+    // The list is stale.
+    let proxy = Proxy::start(registry.port(), |seen| {
+        seen.path.ends_with("/tags/list").then(|| reply(200, &[], r#"{"tags":["1.2.0"]}"#))
+    });
+    collection.feature("a", "1.3.0", "");
+    let (result, notes) = push_to(&destination(proxy.port), &collection.pack(), false);
+    assert_eq!(result.unwrap().releases[0].tags, ["1", "1.3", "1.3.0"]);
+    let at = format!("localhost:{}/{NAMESPACE}/a:latest", proxy.port);
+    assert_eq!(
+        notes,
+        [format!("{at} is 2.0.0, which the list of tags does not have; it is not moved back to 1.3.0")]
+    );
+    assert_eq!(digest_of(registry.port(), &format!("{NAMESPACE}/a"), "latest"), Some(newest));
+}

@@ -109,6 +109,18 @@ pub struct Published {
     /// The layers in order.
     #[serde(default)]
     pub layers: Vec<PublishedLayer>,
+    /// What is said about it.
+    #[serde(default)]
+    annotations: serde_json::Value,
+}
+
+impl Published {
+    /// The version of the Feature in its metadata, if it is a Feature and says so.
+    pub fn version(&self) -> Option<semver::Version> {
+        let metadata = self.annotations.get(METADATA)?.as_str()?;
+        let metadata: serde_json::Value = serde_json::from_str(metadata).ok()?;
+        semver::Version::parse(metadata.get("version")?.as_str()?).ok()
+    }
 }
 
 /// A layer of a published manifest.

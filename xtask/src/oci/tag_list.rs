@@ -2,6 +2,7 @@
 
 use reqwest::header::LINK;
 use reqwest::{Method, StatusCode, Url};
+use serde::Deserialize;
 
 use super::error::OciError;
 use super::reference::Repository;
@@ -9,7 +10,16 @@ use super::transport::{Call, Client, Reply};
 
 /// The largest page that every registry takes.
 const PAGE: &str = "1000";
-const MAX_PAGES: usize = 10_000;
+const MAX_PAGES: usize = 1000;
+const MAX_TAGS: usize = 100_000;
+
+/// A page. Some registries answer `null` for a repository that was emptied; but an answer without
+/// the property says nothing of tags, and must not be read as "none".
+#[derive(Deserialize)]
+struct Page {
+    #[serde(deserialize_with = "Option::deserialize")]
+    tags: Option<Vec<String>>,
+}
 
 /// Lists the tags; none for a repository that does not exist yet.
 pub async fn list(client: &Client, repository: &Repository) -> Result<Vec<String>, OciError> {
@@ -23,11 +33,18 @@ pub async fn list(client: &Client, repository: &Repository) -> Result<Vec<String
             StatusCode::NOT_FOUND if tags.is_empty() => return Ok(tags),
             _ => return Err(client.refused(&reply)),
         }
-        let page: serde_json::Value = serde_json::from_slice(&reply.body)
-            .map_err(|_| client.protocol(&reply, "the list of tags is no JSON"))?;
-        // Some registries answer `null` for a repository that was emptied.
-        let names = page["tags"].as_array().map(Vec::as_slice).unwrap_or_default();
-        tags.extend(names.iter().filter_map(|name| name.as_str().map(str::to_owned)));
+        let page: Page = serde_json::from_slice(&reply.body).map_err(|error| {
+            let what = if error.is_data() {
+                "there is no list \"tags\" in it"
+            } else {
+                "the list of tags is no JSON"
+            };
+            client.protocol(&reply, what)
+        })?;
+        tags.extend(page.tags.unwrap_or_default());
+        if tags.len() > MAX_TAGS {
+            return Err(client.protocol(&reply, format!("there are more than {MAX_TAGS} tags")));
+        }
         match next(client, &reply)? {
             Some(next) if next != url => url = next,
             Some(_) => return Err(client.protocol(&reply, "the next page of tags is the same page")),
@@ -67,6 +84,18 @@ fn next_target(link: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_has_a_list_or_null() {
+        let read =
+            |text: &str| serde_json::from_str::<Page>(text).map(|page| page.tags.unwrap_or_default().len());
+        assert_eq!(read(r#"{"name":"x","tags":["a","b"]}"#).unwrap(), 2);
+        assert_eq!(read(r#"{"tags":null}"#).unwrap(), 0);
+        for text in [r#"{"errors":[{"code":"X"}]}"#, "{}", "null", "[]", r#"{"tags":{}}"#, r#"{"tags":[1]}"#]
+        {
+            assert!(read(text).is_err_and(|error| error.is_data()), "{text}");
+        }
+    }
 
     #[test]
     fn links() {

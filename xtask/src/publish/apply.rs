@@ -62,7 +62,11 @@ async fn set_tags(client: &Client, release: &Release) -> anyhow::Result<Vec<Stri
     let published = tag_list::list(client, repository).await?;
     let wanted = tags::for_version(version, &published);
     for tag in tags::in_push_order(&wanted, version) {
-        if tag != exact && plan::is_free(client, repository, artifact, version, &tag).await? {
+        // What the plan left alone stays alone.
+        if tag != exact
+            && release.tags.contains(&tag)
+            && plan::is_free(client, repository, artifact, version, &tag).await?
+        {
             push::tag(client, repository, artifact, &tag).await?;
             set.push(tag);
         }

@@ -4,7 +4,7 @@ use crate::collection;
 use crate::feature::json::Json;
 use crate::oci::digest::Digest;
 use crate::oci::error::OciError;
-use crate::oci::manifest::Kind;
+use crate::oci::manifest::{Kind, Published};
 use crate::oci::manifests;
 use crate::oci::push::Artifact;
 use crate::oci::reference::Repository;
@@ -142,16 +142,32 @@ pub(super) async fn conflict(client: &Client, release: &Release) -> Result<Resul
     })
 }
 
-/// Whether a floating tag is to be set: not where it is set already.
+/// Whether a floating tag is to be set: not where it is set already, and never from a newer version
+/// back to ours, whatever the list of tags said. Notes tell of the latter.
 pub(super) async fn is_free(
     client: &Client,
     repository: &Repository,
     artifact: &Artifact,
-    _version: &semver::Version,
+    version: &semver::Version,
     tag: &str,
 ) -> Result<bool, OciError> {
-    let found = manifests::read(client, repository, tag).await?;
-    Ok(found.is_none_or(|found| found.digest != artifact.digest))
+    let Some(found) = manifests::read(client, repository, tag).await? else {
+        return Ok(true);
+    };
+    if found.digest == artifact.digest {
+        return Ok(false);
+    }
+    let holds = serde_json::from_slice(&found.bytes).ok().and_then(|found: Published| found.version());
+    match holds {
+        Some(newer) if newer.pre.is_empty() && newer > *version => {
+            client.note(&format!(
+                "{}/{repository}:{tag} is {newer}, which the list of tags does not have; it is not moved back to {version}",
+                client.registry()
+            ));
+            Ok(false)
+        }
+        _ => Ok(true),
+    }
 }
 
 impl CollectionPlan {
