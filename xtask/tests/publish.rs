@@ -534,3 +534,28 @@ fn a_floating_tag_never_moves_back() {
     );
     assert_eq!(digest_of(registry.port(), &format!("{NAMESPACE}/a"), "latest"), Some(newest));
 }
+
+#[test]
+fn answers_are_bounded() {
+    let registry = embedded();
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    let packed = collection.pack();
+    let says = |end: &str, body: String, status: u16, path: &'static str| {
+        let proxy = Proxy::start(registry.port(), move |seen| {
+            let link = format!("<{}?last={}0>; rel=\"next\"", seen.path, seen.query.len());
+            let headers = [("link", link.as_str())];
+            (seen.method == "GET" && seen.path.contains(path)).then(|| reply(status, &headers, &body))
+        });
+        let error = push(proxy.port, &packed).unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Registry);
+        assert!(error.to_string().ends_with(end), "{error}");
+        assert_eq!(proxy.writes(), Vec::<String>::new());
+    };
+    let padding = |mib: usize| " ".repeat(mib << 20);
+    says("the answer is larger than 4 MiB", format!("{{\"tags\":[]}}{}", padding(4)), 200, "/tags/list");
+    says("the answer is larger than 4 MiB", padding(5), 500, "/tags/list");
+    says("the answer is larger than 8 MiB", padding(9), 200, "/manifests/");
+    let many = format!("{{\"tags\":[{}\"x\"]}}", "\"x\",".repeat(60_000));
+    says("there are more than 100000 tags", many, 200, "/tags/list");
+}
