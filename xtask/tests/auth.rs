@@ -273,3 +273,25 @@ fn what_a_registry_repeats_of_the_credentials_is_not_shown() {
         }
     }
 }
+
+#[test]
+fn plain_http_does_not_leave_this_machine() {
+    let packed = one_feature();
+    for method in ["POST", "GET"] {
+        let root = tempfile::tempdir().unwrap();
+        let registry = serve(root.path(), &Options::default()).unwrap();
+        // Not the loopback address that plain HTTP is for; somebody listens there nonetheless.
+        let listener = std::net::TcpListener::bind(("127.0.0.2", 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let elsewhere = format!("http://{}", listener.local_addr().unwrap());
+        let proxy = Proxy::start(registry.port(), move |seen| {
+            let status = if method == "POST" { 202 } else { 307 };
+            let hit = seen.method == method && seen.path.contains("/blobs/");
+            hit.then(|| reply(status, &[("location", &format!("{elsewhere}{}", seen.path))], ""))
+        });
+        let error = push_to(&destination(proxy.port), &packed, false).0.unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Registry);
+        assert!(error.to_string().ends_with("its Location leads away from HTTPS"), "{error}");
+        assert!(listener.accept().is_err(), "somebody else was asked");
+    }
+}

@@ -15,7 +15,7 @@ use super::credentials::{Credentials, Sources};
 use super::digest::Digest;
 use super::error::OciError;
 use super::realm;
-use super::reference::{Registry, Repository};
+use super::reference::{Registry, Repository, is_local_host};
 use super::said::{detail, printable, root_cause};
 use super::secret::Known;
 
@@ -217,7 +217,8 @@ impl Client {
         let location = location.ok_or_else(|| self.protocol(reply, "the header Location is missing"))?;
         let url = reply.url.join(location).map_err(|_| self.protocol(reply, "its Location is no address"))?;
         let downgrade = reply.url.scheme() == "https" && url.scheme() != "https";
-        if downgrade || !matches!(url.scheme(), "http" | "https") {
+        let local = url.scheme() == "http" && url.host_str().is_some_and(is_local_host);
+        if downgrade || !(local || url.scheme() == "https") {
             return Err(self.protocol(reply, "its Location leads away from HTTPS"));
         }
         Ok(url)
