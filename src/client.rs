@@ -23,6 +23,9 @@ pub enum AskError {
     /// Nobody listens.
     #[error("sandboxd does not run, so nothing says that the network is closed ({path}: {0})", path = paths::CONTROL)]
     NotRunning(io::Error),
+    /// The queue of those who ask is full.
+    #[error("sandboxd is kept busy by others, so nothing says now that the network is closed")]
+    Busy,
     /// Somebody else than root listens.
     #[error("{path} is served by uid {0} instead of root", path = paths::CONTROL)]
     Impostor(u32),
@@ -33,7 +36,10 @@ pub enum AskError {
 
 /// The live state.
 pub fn status() -> Result<Status, AskError> {
-    let stream = connect().map_err(AskError::NotRunning)?;
+    let stream = connect().map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => AskError::Busy,
+        _ => AskError::NotRunning(error),
+    })?;
     let peer = socket_peercred(&stream).map_err(|error| AskError::NotRunning(error.into()))?;
     if !peer.uid.is_root() {
         return Err(AskError::Impostor(peer.uid.as_raw()));

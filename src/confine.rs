@@ -5,6 +5,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
+use rustix::thread::CapabilitySet;
+
 use crate::client::{self, NotReady};
 use crate::paths;
 
@@ -16,6 +18,9 @@ pub enum NotStarted {
         "an agent is not started as uid 0, which could open the network again: set \"remoteUser\" to another user"
     )]
     Root,
+    /// A right that opens the network, whoever holds it.
+    #[error("an agent is not started with CAP_NET_ADMIN or CAP_NET_RAW, which could open the network again")]
+    Rights,
     /// The live state says no.
     #[error("the agent is not started: {0}")]
     Sandbox(#[from] NotReady),
@@ -50,6 +55,11 @@ fn check() -> Result<(), NotStarted> {
     let (real, effective) = (rustix::process::getuid(), rustix::process::geteuid());
     if real.is_root() || effective.is_root() {
         return Err(NotStarted::Root);
+    }
+    let held = rustix::thread::capabilities(None).map_err(|_| NotStarted::Rights)?;
+    let opening = CapabilitySet::NET_ADMIN | CapabilitySet::NET_RAW | CapabilitySet::SYS_ADMIN;
+    if (held.effective | held.permitted).intersects(opening) {
+        return Err(NotStarted::Rights);
     }
     client::ready()?;
     Ok(())

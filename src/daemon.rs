@@ -14,12 +14,14 @@ use std::fs::{self, DirBuilder};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Signal, getpid, getppid, kill_process};
 
 use crate::egress::resolv_conf::ResolvConf;
-use crate::firewall::plan::plan;
+use crate::firewall::plan::{Upstream, plan};
 use crate::{client, firewall, paths};
 
 pub use run::run;
@@ -29,8 +31,16 @@ const LISTENING: &str = "listening";
 
 /// Puts default-deny in force and starts the daemon.
 pub fn start() -> anyhow::Result<()> {
-    preflight::check(&preflight::Facts::gather()?)?;
-    if client::status().is_ok_and(|status| status.in_force) {
+    if let Err(unfit) = preflight::check(&preflight::Facts::gather()?) {
+        // Where this network is the container's own, it is closed all the same: the container may fail to end.
+        if unfit.leaves_the_network_ours() {
+            let _ = firewall::apply(&plan(&Upstream::None));
+        }
+        return Err(unfit.into());
+    }
+    if run::is_running()? {
+        let status = client::status().context("sandboxd runs already, and gives no answer")?;
+        ensure!(status.in_force, "sandboxd runs already, and the table is not as planned");
         return Ok(());
     }
     let ruleset = plan(&resolv_conf()?.upstream);
@@ -57,8 +67,14 @@ pub fn end_container() {
     // A shell that is told to end by itself would take the signal first, and end with its handler's code.
     let ends_itself = fs::read("/proc/1/cmdline")
         .is_ok_and(|line| line.windows(ENDS_SHELL.len()).any(|window| window == ENDS_SHELL.as_bytes()));
-    if !ends_itself {
+    if ends_itself {
+        return;
+    }
+    // A first process that does not listen goes on. As long as its entrypoint does not return, nothing of the
+    // user's follows.
+    loop {
         let _ = kill_process(init, Signal::TERM);
+        thread::sleep(Duration::from_secs(1));
     }
 }
 

@@ -11,6 +11,8 @@ pub mod plan;
 pub mod readback;
 pub mod ruleset;
 
+use std::collections::BTreeSet;
+
 use crate::firewall::netlink::NetlinkError;
 use crate::firewall::readback::Difference;
 use crate::firewall::ruleset::{Endpoint, Ruleset};
@@ -32,7 +34,7 @@ pub enum FirewallError {
 pub fn apply(ruleset: &Ruleset) -> Result<(), FirewallError> {
     let mut socket = netlink::Netfilter::open()?;
     socket.commit(&encode::replace_table(ruleset))?;
-    verify_with(&mut socket, ruleset)
+    verify_with(&mut socket, ruleset, &BTreeSet::new())
 }
 
 /// Replaces the allowed endpoints in one transaction, and reads the table back.
@@ -41,15 +43,14 @@ pub fn apply(ruleset: &Ruleset) -> Result<(), FirewallError> {
 pub fn set_endpoints(ruleset: &Ruleset, endpoints: &[(Endpoint, u64)]) -> Result<(), FirewallError> {
     let mut socket = netlink::Netfilter::open()?;
     socket.commit(&encode::replace_elements(ruleset, endpoints))?;
-    verify_with(&mut socket, ruleset)?;
-    let held = readback::endpoints(&mut socket, ruleset)?;
     let wanted = endpoints.iter().map(|(endpoint, _)| *endpoint).collect();
-    Ok(readback::compare_endpoints(&wanted, &held)?)
+    verify_with(&mut socket, ruleset, &wanted)
 }
 
-/// Asks the kernel for the table and compares it with the plan, the sets' elements left out.
-pub fn verify(ruleset: &Ruleset) -> Result<(), FirewallError> {
-    verify_with(&mut netlink::Netfilter::open()?, ruleset)
+/// Asks the kernel for the table and compares it with the plan; of the endpoints in its sets none may be other
+/// than those in `open`.
+pub fn verify(ruleset: &Ruleset, open: &BTreeSet<Endpoint>) -> Result<(), FirewallError> {
+    verify_with(&mut netlink::Netfilter::open()?, ruleset, open)
 }
 
 /// How many packets the table has refused since it was put there.
@@ -57,7 +58,13 @@ pub fn refused_packets(ruleset: &Ruleset) -> Result<u64, FirewallError> {
     Ok(readback::refused_packets(&mut netlink::Netfilter::open()?, ruleset)?)
 }
 
-fn verify_with(socket: &mut netlink::Netfilter, ruleset: &Ruleset) -> Result<(), FirewallError> {
+fn verify_with(
+    socket: &mut netlink::Netfilter,
+    ruleset: &Ruleset,
+    open: &BTreeSet<Endpoint>,
+) -> Result<(), FirewallError> {
     let held = readback::table(socket, ruleset)?;
-    Ok(readback::compare(ruleset, &held)?)
+    readback::compare(ruleset, &held)?;
+    let held = readback::endpoints(socket, ruleset)?;
+    Ok(readback::compare_endpoints(open, &held)?)
 }

@@ -8,8 +8,8 @@ pub const RUN: &str = "/run/agent-sandbox";
 pub const STATE: &str = "/run/agent-sandbox/state.json";
 /// The daemon's socket.
 pub const CONTROL: &str = "/run/agent-sandbox/control.sock";
-/// Held locked by the daemon while it runs.
-pub const LOCK: &str = "/run/agent-sandbox/lock";
+/// Held locked by the daemon while it runs; not in the folder that each start makes anew.
+pub const LOCK: &str = "/run/agent-sandbox.lock";
 /// The real Claude Code; on PATH there is only the shim.
 pub const CLAUDE: &str = "/usr/local/lib/agent-sandbox/claude";
 /// The hosts file that hands out addresses.

@@ -4,9 +4,11 @@
 
 mod lab;
 
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, UdpSocket};
 
 use agent_sandbox::firewall::plan::{MARK, Upstream, plan};
+use agent_sandbox::firewall::ruleset::{Expr, PayloadBase};
 use agent_sandbox::firewall::{self, FirewallError};
 use lab::{Lab, tcp_probe, udp_probe, udp_socket};
 use socket2::SockRef;
@@ -189,7 +191,7 @@ fn loopback_and_answers_to_inbound_connections_work() {
 fn reading_back_sees_tampering_and_applying_again_mends_it() {
     let Some(lab) = open_lab() else { return };
     let ruleset = plan(&Upstream::None);
-    let verify = || lab.inside(|| firewall::verify(&ruleset));
+    let verify = || lab.inside(|| firewall::verify(&ruleset, &BTreeSet::new()));
     assert!(matches!(verify(), Err(FirewallError::Differs(_))), "an absent table must not pass");
     for tamper in [
         &["nft", "flush", "chain", "inet", "agent_sandbox", "output"][..],
@@ -197,6 +199,7 @@ fn reading_back_sees_tampering_and_applying_again_mends_it() {
         &["nft", "add", "rule", "inet", "agent_sandbox", "dns", "accept"],
         &["nft", "chain", "inet", "agent_sandbox", "output", "{ policy accept; }"],
         &["nft", "add", "table", "inet", "agent_sandbox", "{ flags dormant; }"],
+        &["nft", "add", "element", "inet", "agent_sandbox", "allow4", "{ 198.51.100.1 . 443 }"],
         &["nft", "delete", "table", "inet", "agent_sandbox"],
         &["nft", "flush", "ruleset"],
     ] {
@@ -220,6 +223,106 @@ fn other_tables_are_left_alone() {
     lab.inside(|| firewall::apply(&plan(&Upstream::None))).unwrap();
     lab.inside(|| firewall::apply(&plan(&Upstream::Unknown))).unwrap();
     assert_eq!(lab.inside_output(&["nft", "list", "table", "ip", "nat"]), before);
+}
+
+/// Forges, as a user, an inbound flow from a foreign address over loopback, and "answers" it.
+fn answer_a_forged_flow(lab: &Lab) -> std::io::Result<()> {
+    lab.inside(|| {
+        as_user(|| {
+            let (remote, own) = (address("[2001:db8::10]:443"), address("[2001:db8::2]:5555"));
+            let forger = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::DGRAM, None)?;
+            rustix::net::sockopt::set_ipv6_freebind(&forger, true)?;
+            forger.bind(&remote.into())?;
+            let own_socket = UdpSocket::bind(own)?;
+            // Refused or dropped, the forged packet tells nobody; what counts is whether the answer gets out.
+            let _ = forger.send_to(b"as if from afar", &own.into());
+            own_socket.set_read_timeout(Some(std::time::Duration::from_millis(300)))?;
+            let _ = own_socket.recv_from(&mut [0; 64]);
+            // The first packets may be lost while neighbours find each other.
+            (0..3)
+                .map(|_| udp_probe(&own_socket, remote))
+                .find(Result::is_ok)
+                .unwrap_or_else(|| Err(std::io::ErrorKind::TimedOut.into()))
+        })
+    })
+}
+
+#[test]
+fn a_flow_forged_over_loopback_opens_nothing() {
+    let Some(lab) = open_lab() else { return };
+    // Without the rule against foreign sources the attack works, though default-deny is in force.
+    let mut weak = plan(&Upstream::None);
+    weak.chains[0].rules.retain(|rule| !rule.iter().any(|expr| matches!(expr, Expr::SourceType { .. })));
+    lab.inside(|| firewall::apply(&weak)).unwrap();
+    assert!(lab.udp(SERVER6).is_err(), "the plain way is closed");
+    answer_a_forged_flow(&lab).expect("the attack works where the rule is missing");
+    lab.inside_output(&["nft", "flush", "ruleset"]);
+    let Some(lab) = open_lab() else { return };
+    lab.inside(|| firewall::apply(&plan(&Upstream::None))).unwrap();
+    assert!(answer_a_forged_flow(&lab).is_err(), "an answer to a forged flow left");
+}
+
+/// Docker's NAT for its resolver, a resolver that answers 'R', and a user on the port that it leaves free. Returns
+/// who got the daemon's question: 'R', or 'A' for the attacker.
+fn who_answers_the_daemon(lab: &Lab) -> std::io::Result<u8> {
+    lab.inside_output(&[
+        "nft",
+        "add table ip docker; \
+         add chain ip docker out { type nat hook output priority -100; }; \
+         add rule ip docker out ip daddr 127.0.0.11 udp dport 53 dnat to 127.0.0.11:5353; \
+         add chain ip docker post { type nat hook postrouting priority 100; }; \
+         add rule ip docker post ip saddr 127.0.0.11 udp sport 5353 snat to 127.0.0.11:53",
+    ]);
+    let serve = |socket: UdpSocket, name: u8| {
+        std::thread::spawn(move || {
+            while let Ok((_, from)) = socket.recv_from(&mut [0; 64]) {
+                let _ = socket.send_to(&[name], from);
+            }
+        });
+    };
+    serve(lab.inside(|| UdpSocket::bind("127.0.0.11:5353")).unwrap(), b'R');
+    let attacker = lab.inside(|| as_user(|| UdpSocket::bind("127.0.0.11:53"))).unwrap();
+    // One packet to the port that the question will come from.
+    let _ = attacker.send_to(b"prime", "127.0.0.1:40000");
+    serve(attacker, b'A');
+    lab.inside(|| {
+        let question = UdpSocket::bind("127.0.0.1:40000")?;
+        SockRef::from(&question).set_mark(MARK)?;
+        question.set_read_timeout(Some(std::time::Duration::from_secs(1)))?;
+        question.connect("127.0.0.11:53")?;
+        question.send(b"question")?;
+        let mut answer = [0; 64];
+        question.recv(&mut answer)?;
+        Ok(answer[0])
+    })
+}
+
+#[test]
+fn nobody_can_answer_in_the_embedded_resolvers_place() {
+    let Some(lab) = open_lab() else { return };
+    let from_resolver = |rule: &Vec<Expr>| {
+        rule.iter().any(|expr| matches!(expr, Expr::Payload { base: PayloadBase::Network, offset: 12, .. }))
+    };
+    let mut weak = plan(&Upstream::Unknown);
+    weak.chains[0].rules.retain(|rule| !from_resolver(rule));
+    lab.inside(|| firewall::apply(&weak)).unwrap();
+    assert_eq!(who_answers_the_daemon(&lab).unwrap(), b'A', "the attack works where the rule is missing");
+    let Some(lab) = open_lab() else { return };
+    lab.inside(|| firewall::apply(&plan(&Upstream::Unknown))).unwrap();
+    assert_eq!(who_answers_the_daemon(&lab).unwrap(), b'R');
+}
+
+#[test]
+fn a_user_cannot_write_the_table() {
+    let Some(lab) = open_lab() else { return };
+    let ruleset = plan(&Upstream::None);
+    lab.inside(|| firewall::apply(&ruleset)).unwrap();
+    let refused = |result: Result<(), FirewallError>| {
+        assert!(result.unwrap_err().to_string().contains("Operation not permitted"));
+    };
+    refused(lab.inside(|| as_user(|| firewall::apply(&ruleset))));
+    refused(lab.inside(|| as_user(|| firewall::set_endpoints(&ruleset, &[(address(SERVER4), 60)]))));
+    assert!(lab.tcp(SERVER4).is_err());
 }
 
 /// An independent reader's view of the table: what `nft` prints.

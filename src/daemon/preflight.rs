@@ -38,6 +38,13 @@ pub(super) enum Unfit {
     NoNetAdmin,
 }
 
+impl Unfit {
+    /// Whether the network namespace is the container's own and may be closed.
+    pub(super) fn leaves_the_network_ours(&self) -> bool {
+        matches!(self, Self::HostPids | Self::Privileged | Self::EngineSocket(_))
+    }
+}
+
 /// Refuses what cannot be a sandbox.
 pub(super) fn check(facts: &Facts) -> Result<(), Unfit> {
     if facts.uid != 0 {
@@ -98,18 +105,35 @@ fn host_network() -> Option<String> {
     })
 }
 
-const ENGINE_SOCKETS: [&str; 5] =
-    ["docker.sock", "containerd.sock", "podman.sock", "crio.sock", "buildkitd.sock"];
+const ENGINE_SOCKETS: [&str; 8] = [
+    "docker.sock",
+    "docker-host.sock",
+    "docker.proxy.sock",
+    "docker.sock.raw",
+    "containerd.sock",
+    "podman.sock",
+    "crio.sock",
+    "buildkitd.sock",
+];
 
 /// An engine's socket at its usual place or mounted anywhere (`proc_pid_mountinfo(5)`: field 4 is the root of the
 /// mount within its file system, field 5 the mount point).
 fn engine_socket(mountinfo: &str) -> Option<String> {
     let usual = ["/run/docker.sock", "/var/run/docker.sock", "/run/podman/podman.sock"];
-    let is_socket = |path: &&str| fs::metadata(path).is_ok_and(|found| found.file_type().is_socket());
     if let Some(path) = usual.iter().find(|path| is_socket(path)) {
         return Some((*path).to_owned());
     }
-    mounted_socket(mountinfo)
+    mounted_socket(mountinfo).or_else(|| socket_in_mounted_folder(mountinfo))
+}
+
+fn is_socket(path: impl AsRef<Path>) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.file_type().is_socket())
+}
+
+/// A whole folder may be mounted, such as the host's /run.
+fn socket_in_mounted_folder(mountinfo: &str) -> Option<String> {
+    let points = mountinfo.lines().filter_map(|line| line.split(' ').nth(4));
+    points.flat_map(|point| ENGINE_SOCKETS.map(|name| format!("{point}/{name}"))).find(|path| is_socket(path))
 }
 
 fn mounted_socket(mountinfo: &str) -> Option<String> {

@@ -46,18 +46,31 @@ pub(super) fn resolve(names: &[HostName], servers: &[IpAddr]) -> Vec<Answer> {
             let questions: Vec<_> = chunk
                 .iter()
                 .map(|name| {
-                    let question = move |kind| scope.spawn(move || ask_in_turn(name, kind, servers));
+                    // Where no thread can be made, because somebody used up all of them, this one asks.
+                    let question = move |kind| {
+                        let ask = move || ask_in_turn(name, kind, servers);
+                        thread::Builder::new()
+                            .spawn_scoped(scope, ask)
+                            .map_err(|_| ask_in_turn(name, kind, servers))
+                    };
                     (name, question(Kind::A), question(Kind::Aaaa))
                 })
                 .collect();
             for (name, v4, v6) in questions {
-                let gone = || Err("the question was cut short".to_owned());
-                let (v4, v6) = (v4.join().unwrap_or_else(|_| gone()), v6.join().unwrap_or_else(|_| gone()));
-                answers.push((name.clone(), both(v4, v6)));
+                answers.push((name.clone(), both(finish(v4), finish(v6))));
             }
         });
     }
     answers
+}
+
+type Records = Result<Vec<Record>, String>;
+
+fn finish(question: Result<thread::ScopedJoinHandle<'_, Records>, Records>) -> Records {
+    match question {
+        Ok(thread) => thread.join().unwrap_or_else(|_| Err("the question was cut short".to_owned())),
+        Err(answer) => answer,
+    }
 }
 
 /// One family without an answer is no failure while the other has addresses.
@@ -76,7 +89,7 @@ fn both(v4: Result<Vec<Record>, String>, v6: Result<Vec<Record>, String>) -> Res
 }
 
 fn ask_in_turn(name: &HostName, kind: Kind, servers: &[IpAddr]) -> Result<Vec<Record>, String> {
-    let mut problem = "resolv.conf names no resolver".to_owned();
+    let mut problem = "resolv.conf names no resolver outside the container".to_owned();
     for server in servers {
         match ask(*server, name, kind, MARK) {
             Ok(records) => return Ok(records),

@@ -1,14 +1,17 @@
 //! The daemon proper: keeps the table as planned and the allowed names' addresses current.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use rustix::process::DumpableBehavior;
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
@@ -38,11 +41,12 @@ fn set_up() -> anyhow::Result<Arc<Shared>> {
     let policy = Policy::from_json(&text).context(paths::POLICY)?;
     let ruleset = plan(&resolv_conf()?.upstream);
     // The starter has put it there; between its look and this one nobody else could run.
-    firewall::verify(&ruleset)?;
+    firewall::verify(&ruleset, &BTreeSet::new())?;
     let shared = Arc::new(Shared {
         policy,
         inner: Mutex::new(Inner {
             ruleset,
+            open: BTreeSet::new(),
             addresses: Addresses::default(),
             default_deny_at_ms: now_ms(),
             ready_at_ms: None,
@@ -74,50 +78,80 @@ fn shed_rights() -> rustix::io::Result<()> {
 
 /// One daemon only; the lock goes with the process.
 fn lock() -> anyhow::Result<File> {
-    let file =
-        OpenOptions::new().write(true).create(true).truncate(false).open(paths::LOCK).context(paths::LOCK)?;
+    let file = open_lock()?;
     flock(&file, FlockOperation::NonBlockingLockExclusive).context("another sandboxd runs")?;
     Ok(file)
 }
 
+/// Whether a daemon holds the lock. Not a question on its socket, whose queue anybody can fill.
+pub(super) fn is_running() -> anyhow::Result<bool> {
+    // A folder that cannot be written is a reason to fail, but not before the network is closed.
+    let Ok(file) = open_lock() else { return Ok(false) };
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(false),
+        Err(Errno::WOULDBLOCK) => Ok(true),
+        Err(error) => Err(error).context(paths::LOCK),
+    }
+}
+
+fn open_lock() -> anyhow::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600).open(paths::LOCK).context(paths::LOCK)
+}
+
 fn keep(shared: &Arc<Shared>) -> ! {
     let mut schedule = Schedule::new(shared.policy.allow.keys(), Instant::now());
+    let mut outdated = true;
     loop {
-        if let Err(error) = round(shared, &mut schedule) {
+        if let Err(error) = round(shared, &mut schedule, &mut outdated) {
             // The table stands whatever happened here; what is open closes by its time-out.
-            eprintln!("sandboxd: {error:#}");
+            log(&format!("{error:#}"));
         }
         thread::sleep(TICK);
     }
 }
 
-fn round(shared: &Arc<Shared>, schedule: &mut Schedule) -> anyhow::Result<()> {
+/// To the container's log, if somebody still takes it.
+fn log(text: &str) {
+    let _ = writeln!(std::io::stderr(), "sandboxd: {text}");
+}
+
+/// `outdated` says that the open addresses are not yet what is known; it stays so until that has worked.
+fn round(shared: &Arc<Shared>, schedule: &mut Schedule, outdated: &mut bool) -> anyhow::Result<()> {
     let resolvers = resolv_conf()?;
-    let mended = mend(shared, &resolvers.upstream)?;
+    if let Some(reason) = mend(shared, &resolvers.upstream)? {
+        *outdated = true;
+        log(&format!("{reason}; the table was put back"));
+    }
     let due = schedule.due(Instant::now());
     if !due.is_empty() {
         learn(shared, schedule, &due, &resolvers.servers);
+        *outdated = true;
     }
-    if mended || !due.is_empty() {
+    if *outdated {
         open_addresses(shared)?;
         write_state(shared)?;
+        *outdated = false;
     }
     Ok(())
 }
 
-/// Puts the table back if it is not as planned, or if the resolvers have changed; says whether it did.
-fn mend(shared: &Shared, upstream: &firewall::plan::Upstream) -> anyhow::Result<bool> {
+/// Puts the table back if it is not as planned, or if the resolvers have changed, and says why it did.
+fn mend(shared: &Shared, upstream: &firewall::plan::Upstream) -> anyhow::Result<Option<String>> {
     let mut inner = shared.inner.lock().unwrap_or_else(PoisonError::into_inner);
     let planned = plan(upstream);
-    if planned == inner.ruleset {
-        let Err(error) = firewall::verify(&planned) else {
-            return Ok(false);
-        };
-        eprintln!("sandboxd: {error}; putting the table back");
-    }
+    let reason = if planned == inner.ruleset {
+        match firewall::verify(&planned, &inner.open) {
+            Ok(()) => return Ok(None),
+            Err(error) => error.to_string(),
+        }
+    } else {
+        "the container's resolvers have changed".to_owned()
+    };
     firewall::apply(&planned)?;
     inner.ruleset = planned;
-    Ok(true)
+    inner.open.clear();
+    Ok(Some(reason))
 }
 
 fn learn(shared: &Shared, schedule: &mut Schedule, due: &[crate::policy::HostName], servers: &[IpAddr]) {
@@ -135,7 +169,10 @@ fn open_addresses(shared: &Shared) -> anyhow::Result<()> {
     let now = Instant::now();
     let mut inner = shared.inner.lock().unwrap_or_else(PoisonError::into_inner);
     let endpoints = inner.addresses.endpoints(&shared.policy, now);
+    // Noted first: whatever part of it the kernel took is then no surprise to whoever reads it back.
+    inner.open.extend(endpoints.iter().map(|(endpoint, _)| *endpoint));
     firewall::set_endpoints(&inner.ruleset, &endpoints)?;
+    inner.open = endpoints.iter().map(|(endpoint, _)| *endpoint).collect();
     hosts_file::update(&inner.addresses.hosts(&shared.policy, now))?;
     inner.ready_at_ms.get_or_insert_with(now_ms);
     Ok(())

@@ -1,11 +1,12 @@
 //! What the daemon's threads share, and its picture in `state.json`.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::egress::addresses::Addresses;
 use crate::firewall;
-use crate::firewall::ruleset::Ruleset;
+use crate::firewall::ruleset::{Endpoint, Ruleset};
 use crate::policy::Policy;
 use crate::status::{NameStatus, Status};
 
@@ -20,6 +21,8 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) ruleset: Ruleset,
+    /// What was last put into the table's sets.
+    pub(super) open: BTreeSet<Endpoint>,
     pub(super) addresses: Addresses,
     pub(super) default_deny_at_ms: u64,
     pub(super) ready_at_ms: Option<u64>,
@@ -29,7 +32,7 @@ impl Shared {
     /// The live state; asks the kernel.
     pub(super) fn status(&self) -> Status {
         let inner = self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let problem = firewall::verify(&inner.ruleset).err().map(|error| error.to_string());
+        let problem = firewall::verify(&inner.ruleset, &inner.open).err().map(|error| error.to_string());
         let now = Instant::now();
         let names = self.policy.allow.iter().map(|(name, ports)| {
             let (addresses, problem) = inner.addresses.status(name, now);

@@ -25,11 +25,18 @@ impl ResolvConf {
                 (words.next() == Some("nameserver")).then(|| words.next()?.parse().ok())?
             })
             .take(MAX_SERVERS)
+            .filter(is_beyond_reach)
             .collect();
         let embedded = servers.contains(&IpAddr::V4(EMBEDDED_RESOLVER));
         let upstream = if embedded { upstream(text) } else { Upstream::None };
         Self { servers, upstream }
     }
+}
+
+/// Any process in the container could serve DNS on loopback and answer as it likes; Docker's resolver is the
+/// exception that the firewall guards.
+fn is_beyond_reach(server: &IpAddr) -> bool {
+    *server == IpAddr::V4(EMBEDDED_RESOLVER) || !(server.is_loopback() || server.is_unspecified())
 }
 
 /// Docker 25 and later notes `# ExtServers: [10.0.0.1 host(127.0.0.53)]`; those in `host(...)` are asked from
@@ -68,10 +75,11 @@ mod tests {
                 vec![v4("127.0.0.11")],
                 Upstream::Known(vec![]),
             ),
+            ("nameserver 127.0.0.1\nnameserver 0.0.0.0\n", vec![], Upstream::None),
             ("#nameserver 192.0.2.1\nnameserver\nnameserver x\n", vec![], Upstream::None),
             (
                 "nameserver ::1\nnameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3",
-                vec!["::1".parse().unwrap(), v4("192.0.2.1"), v4("192.0.2.2")],
+                vec![v4("192.0.2.1"), v4("192.0.2.2")],
                 Upstream::None,
             ),
         ] {

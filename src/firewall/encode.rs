@@ -29,12 +29,15 @@ const NLM_F_DUMP: u16 = 0x300;
 const NLM_F_CREATE: u16 = 0x400;
 const NLM_F_APPEND: u16 = 0x800;
 
-const DEFAULT_ACCEPT: u32 = 1;
+const VERDICT_DROP: u32 = 0;
+const VERDICT_ACCEPT: u32 = 1;
 const POLICY_DROP: u32 = 0;
 const SET_TIMEOUT: u32 = 0x10;
 const TYPE_IPV4: u32 = 7;
 const TYPE_IPV6: u32 = 8;
 const TYPE_SERVICE: u32 = 13;
+const FIB_RESULT_ADDRTYPE: u32 = 3;
+const FIB_SOURCE: u32 = 1;
 const REJECT_TCP_RESET: u32 = 1;
 const REJECT_ICMPX: u32 = 2;
 const ICMPX_ADMIN_PROHIBITED: u8 = 3;
@@ -229,6 +232,11 @@ fn expression(w: &mut Writer, expr: &Expr) {
             d.be32(1, to.0);
             d.be32(2, 0);
         }),
+        Expr::SourceType { to } => named(w, "fib", |d| {
+            d.be32(1, to.0);
+            d.be32(2, FIB_RESULT_ADDRTYPE);
+            d.be32(3, FIB_SOURCE);
+        }),
         Expr::Payload { base, offset, len, to } => named(w, "payload", |d| {
             d.be32(1, to.0);
             d.be32(2, *base as u32);
@@ -261,7 +269,8 @@ fn expression(w: &mut Writer, expr: &Expr) {
             d.be32(1, 0);
             d.nested(2, |data| {
                 data.nested(2, |v| match verdict {
-                    Verdict::Accept => v.be32(1, DEFAULT_ACCEPT),
+                    Verdict::Accept => v.be32(1, VERDICT_ACCEPT),
+                    Verdict::Drop => v.be32(1, VERDICT_DROP),
                     Verdict::Jump(chain) => {
                         v.be32(1, VERDICT_JUMP);
                         v.string(2, chain);
@@ -297,6 +306,9 @@ fn decode_known(name: &str, data: &super::nla::Attributes<'_>) -> Option<Expr> {
             Expr::Meta { key: keys.into_iter().find(|k| *k as u32 == key)?, to: register(1)? }
         }
         "ct" if data.be32(2)? == 0 => Expr::CtState { to: register(1)? },
+        "fib" if data.be32(2)? == FIB_RESULT_ADDRTYPE && data.be32(3)? == FIB_SOURCE => {
+            Expr::SourceType { to: register(1)? }
+        }
         "payload" => {
             let base = data.be32(2)?;
             let bases = [PayloadBase::Network, PayloadBase::Transport];
@@ -330,7 +342,8 @@ fn decode_known(name: &str, data: &super::nla::Attributes<'_>) -> Option<Expr> {
         "immediate" if data.be32(1)? == 0 => {
             let verdict = data.nested(2)?.nested(2)?;
             Expr::Verdict(match verdict.be32(1)? {
-                DEFAULT_ACCEPT => Verdict::Accept,
+                VERDICT_ACCEPT => Verdict::Accept,
+                VERDICT_DROP => Verdict::Drop,
                 VERDICT_JUMP => Verdict::Jump(verdict.string(2)?.to_owned()),
                 _ => return None,
             })

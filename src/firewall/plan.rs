@@ -42,6 +42,8 @@ const NFPROTO_IPV6: u8 = 10;
 const DNS_PORT: u16 = 53;
 /// `IP_CT_ESTABLISHED` as a state bit.
 const CT_ESTABLISHED: u32 = 2;
+/// `RTN_LOCAL` of rtnetlink(7): an address of our own.
+const RTN_LOCAL: u32 = 2;
 
 /// The table that denies everything but the endpoints in its sets, answers to inbound connections, loopback
 /// and the daemon's own DNS questions.
@@ -68,6 +70,25 @@ pub fn plan(upstream: &Upstream) -> Ruleset {
 
 fn output() -> Vec<Vec<Expr>> {
     let mut rules = vec![
+        // Neighbour and router solicitation and advertisement (RFC 4861): without them IPv6 has no neighbours,
+        // and a solicitation may have no source address yet.
+        rule(&[l4(ICMPV6), icmp_type(133), vec![accept()]]),
+        rule(&[l4(ICMPV6), icmp_type(135), vec![accept()]]),
+        rule(&[l4(ICMPV6), icmp_type(136), vec![accept()]]),
+        // The resets that this table itself sends bear the address of whom they are sent for. A reset makes no
+        // connection tracking entry, so nothing can be built on it.
+        rule(&[loopback(), l4(TCP), reset_alone(), vec![accept()]]),
+        // Anybody may bind an address that is not ours (IPV6_FREEBIND). Sent to ourselves over loopback, such a
+        // packet would make a connection tracking entry as if that host had called us, and the "answer" would
+        // be an established flow to it.
+        rule(&[foreign_source(), vec![Expr::Counter, Expr::Verdict(Verdict::Drop)]]),
+        // Docker's resolver only ever answers. Anybody may bind 127.0.0.11:53, which it leaves free, and a packet
+        // from there to the port that the daemon will ask from would turn its question into an "answer" to them.
+        rule(&[
+            ipv4_source(EMBEDDED_RESOLVER.octets()),
+            not_established(),
+            vec![Expr::Counter, Expr::Verdict(Verdict::Drop)],
+        ]),
         // DNS stands before "established": a question's port can be taken over by somebody else while the
         // connection tracking entry of the daemon's own question lives.
         rule(&[ipv4_destination(EMBEDDED_RESOLVER.octets()), vec![jump("dns")]]),
@@ -75,10 +96,6 @@ fn output() -> Vec<Vec<Expr>> {
         rule(&[l4(TCP), destination_port(DNS_PORT), vec![jump("dns")]]),
         rule(&[established(), vec![accept()]]),
         rule(&[loopback(), vec![accept()]]),
-        // Neighbour and router solicitation and advertisement (RFC 4861): without them IPv6 has no neighbours.
-        rule(&[l4(ICMPV6), icmp_type(133), vec![accept()]]),
-        rule(&[l4(ICMPV6), icmp_type(135), vec![accept()]]),
-        rule(&[l4(ICMPV6), icmp_type(136), vec![accept()]]),
         rule(&[endpoint(ALLOW4), vec![accept()]]),
         rule(&[endpoint(ALLOW6), vec![accept()]]),
     ];
@@ -171,6 +188,12 @@ fn load_ipv4_destination() -> Vec<Expr> {
     vec![Expr::Payload { base: PayloadBase::Network, offset: 16, len: 4, to: REG }]
 }
 
+fn ipv4_source(address: [u8; 4]) -> Vec<Expr> {
+    let mut exprs = meta_is(MetaKey::NfProto, vec![NFPROTO_IPV4]);
+    exprs.extend(payload_is(PayloadBase::Network, 12, address.to_vec()));
+    exprs
+}
+
 fn ipv4_destination(address: [u8; 4]) -> Vec<Expr> {
     let mut exprs = meta_is(MetaKey::NfProto, vec![NFPROTO_IPV4]);
     exprs.extend(payload_is(PayloadBase::Network, 16, address.to_vec()));
@@ -178,11 +201,35 @@ fn ipv4_destination(address: [u8; 4]) -> Vec<Expr> {
 }
 
 fn established() -> Vec<Expr> {
+    ct_established(CmpOp::Neq)
+}
+
+fn not_established() -> Vec<Expr> {
+    ct_established(CmpOp::Eq)
+}
+
+/// Compares the "established" bit of the state with zero.
+fn ct_established(op: CmpOp) -> Vec<Expr> {
     vec![
         Expr::CtState { to: REG },
         Expr::Mask { register: REG, mask: CT_ESTABLISHED.to_ne_bytes().to_vec() },
-        Expr::Cmp { from: REG, op: CmpOp::Neq, data: vec![0; 4] },
+        Expr::Cmp { from: REG, op, data: vec![0; 4] },
     ]
+}
+
+/// The RST flag without SYN (RFC 9293 section 3.1: flags are byte 13).
+fn reset_alone() -> Vec<Expr> {
+    vec![
+        Expr::Payload { base: PayloadBase::Transport, offset: 13, len: 1, to: REG },
+        Expr::Mask { register: REG, mask: vec![0b110] },
+        Expr::Cmp { from: REG, op: CmpOp::Eq, data: vec![0b100] },
+    ]
+}
+
+/// A source address that is not one of this namespace's own.
+fn foreign_source() -> Vec<Expr> {
+    let local = RTN_LOCAL.to_ne_bytes().to_vec();
+    vec![Expr::SourceType { to: REG }, Expr::Cmp { from: REG, op: CmpOp::Neq, data: local }]
 }
 
 /// TCP to an `address . port` in the set; the port sits in the 4-byte register right behind the address.

@@ -107,6 +107,11 @@ pub enum Expr {
         /// Where to.
         to: Register,
     },
+    /// Load the type of the source address, as routing sees it (`NFT_FIB_RESULT_ADDRTYPE`).
+    SourceType {
+        /// Where to.
+        to: Register,
+    },
     /// And with a mask, in place.
     Mask {
         /// The register.
@@ -155,6 +160,8 @@ pub enum RejectWith {
 pub enum Verdict {
     /// Let the packet go.
     Accept,
+    /// Let it vanish.
+    Drop,
     /// Go on in another chain and come back.
     Jump(String),
 }

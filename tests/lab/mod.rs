@@ -1,7 +1,7 @@
 //! Two network namespaces joined by a cable, and no way out of either: "inside" plays the container,
 //! "outside" the internet. Needs root; who is not root is told so, and in CI that is a failure.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd as _;
@@ -54,6 +54,8 @@ impl Lab {
             let routes = output("ip", &["-n", namespace, "route", "show", "default"]);
             assert!(routes.is_empty(), "a way out of the lab: {routes}");
         }
+        // As in a Docker container: any user may bind any port.
+        lab.inside(|| fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0")).expect("a sysctl");
         Some(lab)
     }
 

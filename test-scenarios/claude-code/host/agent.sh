@@ -21,11 +21,17 @@ check "the agent ran the command, and not as root" grep -q 'agent-runs-as-[1-9]'
 check_not "the agent's attempt got no page" grep -q 'stand-in reached' <(told "$since")
 check "the forbidden host saw nothing" [ "$(evil_hits "$since")" -eq 0 ]
 
-# The agent is refused where it must be: as root, and once the daemon that vouches for the network is gone.
-check_not "claude as root is refused" docker exec "$container" claude -p hello
+# The same session, which is known to work, is refused where it must be: with exit code 3 and the reason.
+refused() {
+    local claim=$1 reason=$2 code=0 out
+    shift 2
+    out=$(docker exec "$@" "$container" "${session[@]}" 2>&1) || code=$?
+    if [ "$code" -eq 3 ] && grep -q "$reason" <<<"$out"; then pass "$claim"; else fail "$claim: $code $out"; fi
+}
+refused "claude as root is refused" 'as uid 0'
 daemon=$(daemon_of "$container")
 docker exec "$container" bash -c "kill -9 $daemon"
-check_not "claude without the daemon is refused" docker exec --user vscode "$container" claude -p hello
+refused "claude without the daemon is refused" 'sandboxd does not run' --user vscode
 check "claude --version still works" docker exec --user vscode "$container" claude --version
 
 # The same session without the Feature: the attack works, so the test can tell the difference.

@@ -11,32 +11,41 @@ wait_ready() { docker exec --user vscode "$container" agent-sandbox wait --timeo
 # The probe itself works: on the same network, without the Feature, it gets through.
 bare=$(docker run --detach --network "$NETWORK" "$IMAGE_CLAUDE" sleep 600)
 containers+=("$bare")
-check "without the Feature the probe reaches the host" reaches_evil "$bare"
+check "without the Feature the probe reaches the host over IPv4" reaches "$bare" "$evil4"
+check "without the Feature the probe reaches the host over IPv6" reaches "$bare" "$evil6"
 check_not "closed after up" reaches_evil "$container"
 
-# Probes from the first moment on that `docker exec` gets in, without a pause, for six seconds.
+# When a container's first process started: field 22 of its stat, which a new start changes.
+born() { docker exec "$1" bash -c 'read -r -a f </proc/1/stat && echo "${f[21]}"'; }
+
+# Probes a container from the first moment on that `docker exec` gets in, without a pause, for six seconds; counts
+# the probes of the start after the one that began at $2.
 hammer() {
     local until=$((SECONDS + 6)) tries=0 more
     while [ $SECONDS -lt $until ]; do
-        more=$(docker exec --user vscode "$container" bash -c '
+        more=$(docker exec --user vscode "$1" bash -c '
+            read -r -a f </proc/1/stat
             end=$((SECONDS + 2))
             while [ $SECONDS -lt $end ]; do
                 for host in 203.0.113.66 2001:db8:113::66; do
                     { exec 3<>"/dev/tcp/$host/80"; } 2>/dev/null && echo open && exit
+                    { echo probe >"/dev/udp/$host/443"; } 2>/dev/null && echo open && exit
                 done
-                echo closed
+                echo "closed ${f[21]}"
             done' 2>/dev/null) || true
         if grep -q open <<<"$more"; then
             echo "open" >"$WORK/hammer"
             return
         fi
-        tries=$((tries + $(grep -c closed <<<"$more" || true)))
+        tries=$((tries + $(grep closed <<<"$more" | grep -vc "closed $2\$" || true)))
     done
     echo "closed in $tries probes" >"$WORK/hammer"
 }
+hammer "$bare" 0
+check "without the Feature the probes find it open" grep -q open "$WORK/hammer"
 for action in "stop start" restart "kill start"; do
     rm -f "$WORK/hammer"
-    hammer &
+    hammer "$container" "$(born "$container")" &
     for verb in $action; do docker "$verb" "$container" >/dev/null; done
     check_not "closed right after docker $action" reaches_evil "$container"
     wait $!
@@ -54,7 +63,7 @@ check_not "verify fails" docker exec --user vscode "$container" agent-sandbox ve
 check_not "wait fails" docker exec --user vscode "$container" agent-sandbox wait --timeout 1
 
 # The table does not depend on the daemon: a new start takes over, and nothing was open meanwhile.
-hammer &
+hammer "$container" 0 &
 docker exec "$container" /usr/local/libexec/agent-sandbox/sandboxd start
 wait $!
 check "never open while a new daemon takes over: $(cat "$WORK/hammer")" grep -q '^closed in [1-9]' "$WORK/hammer"

@@ -43,6 +43,8 @@ refused "SYS_ADMIN" "SYS_ADMIN" --cap-add=SYS_ADMIN --cap-add=NET_ADMIN
 refused "the host's processes" "pid=host" --cap-drop=ALL --cap-add=NET_ADMIN --pid=host
 socket=${DOCKER_HOST#unix://}
 refused "Docker's socket" "socket" --cap-drop=ALL --cap-add=NET_ADMIN -v "${socket:-/var/run/docker.sock}:/tmp/innocent"
+mkdir -p "$WORK/run" && python3 -c "import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])" "$WORK/run/docker-host.sock"
+refused "a folder with an engine's socket" "socket" --cap-drop=ALL --cap-add=NET_ADMIN -v "$WORK/run:/host"
 printf 'not json' >"$WORK/broken.json"
 refused "a policy that does not read" "policy.json" --cap-drop=ALL --cap-add=NET_ADMIN \
     -v "$WORK/broken.json:/etc/agent-sandbox/policy.json:ro"
@@ -61,6 +63,15 @@ ended() {
     return 1
 }
 check "a tool that drops '|| exit 1' is ended too" ended
+
+# A first process that ignores the signal gets no further either, and its network is closed.
+name="refusal-$$-deaf"
+containers+=("$name")
+docker run --detach --name "$name" --cap-drop=ALL --cap-add=NET_ADMIN --network "$NETWORK" -v "$WORK/run:/host" \
+    --entrypoint /bin/sh "$image" -c "${start% ||*}; echo USER-CODE-RUNS; exec sleep 600" >/dev/null
+sleep 3
+check_not "a first process that ignores the signal runs no user code" grep -q USER-CODE-RUNS <(docker logs "$name" 2>&1)
+check_not "and its network is closed" reaches_evil "$name"
 
 # The good case, by the same means, is not refused.
 name="accepted-$$"
