@@ -48,7 +48,9 @@ pub fn run(args: &PublishArgs) -> anyhow::Result<()> {
         Some(local) => Registry::parse(&format!("localhost:{}", local.port()))?,
         None => Registry::parse(&args.registry)?,
     };
-    let destination = Destination { registry, namespace, sources: Sources::from_env() };
+    // What is on this machine asks for no login, so none is looked for.
+    let sources = if args.local { Sources::default() } else { Sources::from_env() };
+    let destination = Destination { registry, namespace, sources };
     let notes: Notes = Arc::new(|text: &str| eprintln!("{text}"));
     let plan = publish(&destination, &packed, args.dry_run, notes).inspect_err(|error| {
         if args.local && Exit::of(error) == Exit::VersionConflict {

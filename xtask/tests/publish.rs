@@ -559,3 +559,31 @@ fn answers_are_bounded() {
     let many = format!("{{\"tags\":[{}\"x\"]}}", "\"x\",".repeat(60_000));
     says("there are more than 100000 tags", many, 200, "/tags/list");
 }
+
+/// The program in a folder, with nothing of the machine's own logins.
+fn xtask(folder: &std::path::Path) -> std::process::Command {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.current_dir(folder).env("DOCKER_CONFIG", folder);
+    for name in ["CARGO_MANIFEST_DIR", "DEVCONTAINERS_OCI_AUTH", "GITHUB_TOKEN"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+#[test]
+fn a_local_publish_looks_at_no_credentials() {
+    let checkout = Collection::new();
+    checkout.file("xtask/Cargo.toml", "", 0o644);
+    checkout.file(
+        "Cargo.toml",
+        "[package]\nname = \"x\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[lib]\npath = \"x.rs\"\n",
+        0o644,
+    );
+    checkout.file("x.rs", "", 0o644);
+    checkout.json("features/a", r#"{"id":"a","version":"1.0.0","name":"A"}"#);
+    checkout.file("features/a/install.sh", "", 0o755);
+    // Looking would run this, or fail at it.
+    checkout.file("config.json", r#"{"credsStore":"that-does-not-exist"}"#, 0o644);
+    let output = xtask(checkout.path()).args(["publish", "features", "--local"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
