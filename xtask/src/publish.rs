@@ -6,6 +6,7 @@ pub mod listed;
 pub mod plan;
 pub mod report;
 
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,7 +43,7 @@ pub struct Destination {
 pub fn run(args: &PublishArgs) -> anyhow::Result<()> {
     let namespace = namespace(args)?;
     let packed = package::target(args.target.as_deref())?;
-    packed.notes.iter().for_each(|note| eprintln!("{note}"));
+    packed.notes.iter().for_each(|note| say(note));
     let local = if args.local { Some(instance::borrow_or_start(&project::registry_root()?)?) } else { None };
     let registry = match &local {
         Some(local) => Registry::parse(&format!("localhost:{}", local.port()))?,
@@ -51,24 +52,24 @@ pub fn run(args: &PublishArgs) -> anyhow::Result<()> {
     // What is on this machine asks for no login, so none is looked for.
     let sources = if args.local { Sources::default() } else { Sources::from_env() };
     let destination = Destination { registry, namespace, sources };
-    let notes: Notes = Arc::new(|text: &str| eprintln!("{text}"));
+    let notes: Notes = Arc::new(say);
     let plan = publish(&destination, &packed, args.dry_run, notes).inspect_err(|error| {
         if args.local && Exit::of(error) == Exit::VersionConflict {
             // Nobody else has locked what is only here, so raising the version is not the only way.
-            eprintln!("or delete target/registry: what is published locally is yours alone");
+            say("or delete target/registry: what is published locally is yours alone");
         }
     })?;
     for sentence in report::sentences(&destination.registry, &plan, args.dry_run) {
-        eprintln!("{sentence}");
+        say(&sentence);
     }
-    println!("{}", report::json_line(&plan));
+    print(&report::json_line(&plan))?;
     if let Some(local) = local {
         let port = local.serving_port().unwrap_or(DEFAULT_PORT);
         if local.serving_port().is_none() && !args.dry_run {
-            eprintln!("keep `cargo xtask registry serve` running while a container is built from this line");
+            say("keep `cargo xtask registry serve` running while a container is built from this line");
         }
         if !args.json {
-            println!("{}", report::paste_line(&format!("localhost:{port}"), &plan));
+            print(&report::paste_line(&format!("localhost:{port}"), &plan))?;
         }
         local.stop();
     }
@@ -109,7 +110,9 @@ fn namespace(args: &PublishArgs) -> anyhow::Result<Repository> {
     match project::namespace_of_remote(&folder) {
         Some(namespace) => Ok(Repository::parse(&namespace)?),
         None if args.local => {
-            eprintln!("no git remote \"origin\", so the namespace is {LOCAL_NAMESPACE}; -n names another");
+            say(&format!(
+                "no git remote \"origin\", so the namespace is {LOCAL_NAMESPACE}; -n names another"
+            ));
             Ok(Repository::parse(LOCAL_NAMESPACE)?)
         }
         None => Err(PublishError::NoNamespace(shown(&folder)).into()),
@@ -118,4 +121,16 @@ fn namespace(args: &PublishArgs) -> anyhow::Result<Repository> {
 
 fn shown(folder: &Path) -> String {
     folder.display().to_string()
+}
+
+/// A line for the user. That nobody can read it is no reason to stop half-way through a publish.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// A line of the result.
+fn print(line: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    let written = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    written.context("what was published cannot be written to standard output")
 }

@@ -587,3 +587,27 @@ fn a_local_publish_looks_at_no_credentials() {
     let output = xtask(checkout.path()).args(["publish", "features", "--local"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn output_that_nobody_takes_is_no_panic() {
+    let registry = embedded();
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let publish = || {
+        let mut command = xtask(collection.path());
+        command.args(["publish", ".", "-n", NAMESPACE, "-r", &format!("localhost:{}", registry.port())]);
+        command
+    };
+    let output = publish().stderr(full()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with(r#"{"a":{"publishedTags""#));
+    let output = publish().stdout(full()).stderr(std::process::Stdio::piped()).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    let last = stderr.lines().last().unwrap();
+    assert!(
+        last.starts_with("error: what was published cannot be written to standard output: No space left"),
+        "{stderr}"
+    );
+}
