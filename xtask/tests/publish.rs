@@ -477,23 +477,23 @@ fn two_publishes_at_once_both_stay_in_the_collection() {
     let base = format!("http://localhost:{port}/v2/{NAMESPACE}/manifests/latest");
     let media_type = "application/vnd.oci.image.manifest.v1+json";
     let before = support::http("GET", &base, &[("accept", media_type)], b"").body;
-    let pushed = Arc::new(AtomicBool::new(false));
+    let (pushed, replaced) = (AtomicBool::new(false), AtomicBool::new(false));
     let proxy = Proxy::start(port, move |seen| {
-        if seen.path == format!("/v2/{NAMESPACE}/manifests/latest") {
-            if seen.method == "PUT" {
-                pushed.store(true, Ordering::SeqCst);
-            } else if pushed.swap(false, Ordering::SeqCst) && !before.is_empty() {
-                let put = || support::http("PUT", &base, &[("content-type", media_type)], &before);
-                static ONCE: std::sync::Once = std::sync::Once::new();
-                ONCE.call_once(|| {
-                    std::thread::scope(|scope| assert_eq!(scope.spawn(put).join().unwrap().status, 201));
-                });
-            }
+        if seen.path != format!("/v2/{NAMESPACE}/manifests/latest") {
+            return None;
+        }
+        if seen.method == "PUT" {
+            pushed.store(true, Ordering::SeqCst);
+        } else if pushed.load(Ordering::SeqCst) && !replaced.swap(true, Ordering::SeqCst) {
+            let put = || support::http("PUT", &base, &[("content-type", media_type)], &before);
+            std::thread::scope(|scope| assert_eq!(scope.spawn(put).join().unwrap().status, 201));
         }
         None
     });
     push(proxy.port, &support::pack(&collection.feature("d", "1.0.0", "")).unwrap()).unwrap();
     assert_eq!(listed(), "a b c d");
+    let tag = format!("PUT /v2/{NAMESPACE}/manifests/latest");
+    assert_eq!(proxy.writes().into_iter().filter(|line| *line == tag).count(), 2);
 }
 
 #[test]
