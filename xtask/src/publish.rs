@@ -6,7 +6,6 @@ pub mod listed;
 pub mod plan;
 pub mod report;
 
-use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,6 +19,7 @@ use crate::oci::transport::{Access, Client, Notes};
 use crate::package::{self, Packed};
 use crate::project;
 use crate::registry::instance;
+use crate::terminal;
 use error::PublishError;
 use plan::Plan;
 
@@ -43,7 +43,7 @@ pub struct Destination {
 pub fn run(args: &PublishArgs) -> anyhow::Result<()> {
     let namespace = namespace(args)?;
     let packed = package::target(args.target.as_deref())?;
-    packed.notes.iter().for_each(|note| say(note));
+    packed.notes.iter().for_each(terminal::note);
     let local = if args.local { Some(instance::borrow_or_start(&project::registry_root()?)?) } else { None };
     let registry = match &local {
         Some(local) => Registry::parse(&format!("localhost:{}", local.port()))?,
@@ -52,24 +52,26 @@ pub fn run(args: &PublishArgs) -> anyhow::Result<()> {
     // What is on this machine asks for no login, so none is looked for.
     let sources = if args.local { Sources::default() } else { Sources::from_env() };
     let destination = Destination { registry, namespace, sources };
-    let notes: Notes = Arc::new(say);
+    let notes: Notes = Arc::new(|text: &str| terminal::note(text));
     let plan = publish(&destination, &packed, args.dry_run, notes).inspect_err(|error| {
         if args.local && Exit::of(error) == Exit::VersionConflict {
             // Nobody else has locked what is only here, so raising the version is not the only way.
-            say("or delete target/registry: what is published locally is yours alone");
+            terminal::note("or delete target/registry: what is published locally is yours alone");
         }
     })?;
     for sentence in report::sentences(&destination.registry, &plan, args.dry_run) {
-        say(&sentence);
+        terminal::note(sentence);
     }
-    print(&report::json_line(&plan))?;
+    terminal::result(report::json_line(&plan))?;
     if let Some(local) = local {
         let port = local.serving_port().unwrap_or(DEFAULT_PORT);
         if local.serving_port().is_none() && !args.dry_run {
-            say("keep `cargo xtask registry serve` running while a container is built from this line");
+            terminal::note(
+                "keep `cargo xtask registry serve` running while a container is built from this line",
+            );
         }
         if !args.json {
-            print(&report::paste_line(&format!("localhost:{port}"), &plan))?;
+            terminal::result(report::paste_line(&format!("localhost:{port}"), &plan))?;
         }
         local.stop();
     }
@@ -110,7 +112,7 @@ fn namespace(args: &PublishArgs) -> anyhow::Result<Repository> {
     match project::namespace_of_remote(&folder) {
         Some(namespace) => Ok(Repository::parse(&namespace)?),
         None if args.local => {
-            say(&format!(
+            terminal::note(format_args!(
                 "no git remote \"origin\", so the namespace is {LOCAL_NAMESPACE}; -n names another"
             ));
             Ok(Repository::parse(LOCAL_NAMESPACE)?)
@@ -121,16 +123,4 @@ fn namespace(args: &PublishArgs) -> anyhow::Result<Repository> {
 
 fn shown(folder: &Path) -> String {
     folder.display().to_string()
-}
-
-/// A line for the user. That nobody can read it is no reason to stop half-way through a publish.
-fn say(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
-}
-
-/// A line of the result.
-fn print(line: &str) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    let written = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
-    written.context("what was published cannot be written to standard output")
 }
