@@ -70,12 +70,18 @@ pub fn end_container() {
     if ends_itself {
         return;
     }
-    // A first process that does not listen goes on. As long as its entrypoint does not return, nothing of the
-    // user's follows.
-    loop {
-        let _ = kill_process(init, Signal::TERM);
+    let _ = kill_process(init, Signal::TERM);
+    // A shell runs its handler once we have returned. A first process without a handler is not reached by the
+    // signal and would go on: as long as its entrypoint does not return, nothing of the user's follows.
+    while !catches_term(&fs::read_to_string("/proc/1/status").unwrap_or_default()) {
         thread::sleep(Duration::from_secs(1));
     }
+}
+
+/// Whether a process has a handler for SIGTERM: bit 14 of `SigCgt` (`proc_pid_status(5)`).
+fn catches_term(status: &str) -> bool {
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask >> 14 & 1 == 1)
 }
 
 /// How the Feature's entrypoint property is written.
@@ -116,4 +122,16 @@ fn await_listening(child: &mut Child) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handler_for_sigterm_is_seen() {
+        assert!(catches_term("Name:\tsh\nSigCgt:\t0000000000014002\n"));
+        assert!(!catches_term("Name:\tsh\nSigCgt:\t0000000000010002\n"));
+        assert!(!catches_term(""));
+    }
 }

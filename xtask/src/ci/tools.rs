@@ -16,7 +16,16 @@ pub(super) fn deny(root: &Path) -> anyhow::Result<()> {
     if !program.is_file() {
         let mut install = super::cargo(root);
         install
-            .args(["install", "--quiet", "--debug", "--locked", "cargo-deny", "--version", CARGO_DENY, "--root"])
+            .args([
+                "install",
+                "--quiet",
+                "--debug",
+                "--locked",
+                "cargo-deny",
+                "--version",
+                CARGO_DENY,
+                "--root",
+            ])
             .arg(&folder);
         sh::run(&mut install)?;
     }
