@@ -91,6 +91,8 @@ fn compile(
     let triple = arch.triple().replace('-', "_");
     let cc = toolchain.linker.unwrap_or("cc");
     command.env(format!("CC_{triple}"), cc).env(format!("CFLAGS_{triple}"), c_flags(root).join(" "));
+    // The flags hold paths, and a path may hold spaces.
+    command.env("CC_SHELL_ESCAPED_FLAGS", "1");
     command.env("STATIC_PIE_CC", cc);
     command.env(
         format!("CARGO_TARGET_{}_LINKER", triple.to_uppercase()),
@@ -112,7 +114,8 @@ fn rustflags(root: &Path) -> Vec<String> {
 }
 
 fn c_flags(root: &Path) -> Vec<String> {
-    remaps(root).iter().map(|(from, to)| format!("-ffile-prefix-map={from}={to}")).collect()
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
+    remaps(root).iter().map(|(from, to)| quoted(&format!("-ffile-prefix-map={from}={to}"))).collect()
 }
 
 /// Folders whose names must not reach the bytes, and what stands for them.
