@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 
 use super::cargo;
 use crate::arch::Arch;
+use crate::feature::json::{self, Json};
 use crate::sh;
 
 /// Crates that speak TLS or HTTP: what stays in a container links none of them.
@@ -16,6 +17,22 @@ const NOT_IN_THE_CONTAINER: [&str; 8] =
 pub(super) fn tidy(root: &Path) -> anyhow::Result<()> {
     shipped_programs_link_no_tls(root)?;
     install_script_knows_every_architecture(root)
+}
+
+/// A release's tag, which the hosted workflow names, is `v` and the version of what it publishes.
+pub(super) fn tag(root: &Path) -> anyhow::Result<()> {
+    let tag = std::env::var("GITHUB_REF_NAME").context("GITHUB_REF_NAME names no tag")?;
+    let path = root.join("features/claude-code/devcontainer-feature.json");
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let feature = json::parse(&text).with_context(|| path.display().to_string())?;
+    let version = feature.as_object().and_then(|feature| feature.get("version")).and_then(Json::as_str);
+    let version = version.with_context(|| format!("{} has no version", path.display()))?;
+    ensure!(
+        tag == format!("v{version}"),
+        "the tag is {tag}, and {} has the version {version}",
+        path.display()
+    );
+    Ok(())
 }
 
 fn shipped_programs_link_no_tls(root: &Path) -> anyhow::Result<()> {

@@ -11,6 +11,15 @@ const ZIZMOR: &str = "1.32.0";
 /// Licences, bans and sources of all dependencies. The advisories are checked where their database can be
 /// fetched, which is in the hosted workflow.
 pub(super) fn deny(root: &Path) -> anyhow::Result<()> {
+    cargo_deny(root, &["bans", "licenses", "sources"])
+}
+
+/// Known vulnerabilities in dependencies; fetches the database of them.
+pub(super) fn advisories(root: &Path) -> anyhow::Result<()> {
+    cargo_deny(root, &["advisories"])
+}
+
+fn cargo_deny(root: &Path, checks: &[&str]) -> anyhow::Result<()> {
     let folder = cache::folder()?.join(format!("cargo-deny-{CARGO_DENY}"));
     let program = folder.join("bin/cargo-deny");
     if !program.is_file() {
@@ -29,9 +38,7 @@ pub(super) fn deny(root: &Path) -> anyhow::Result<()> {
             .arg(&folder);
         sh::run(&mut install)?;
     }
-    sh::run(
-        Command::new(program).args(["--workspace", "check", "bans", "licenses", "sources"]).current_dir(root),
-    )
+    sh::run(Command::new(program).args(["--workspace", "check"]).args(checks).current_dir(root))
 }
 
 /// The workflows, for mistakes and for holes.
