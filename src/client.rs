@@ -21,7 +21,10 @@ const MAX_ANSWER: u64 = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// Nobody listens.
-    #[error("sandboxd does not run, so nothing says that the network is closed ({path}: {0})", path = paths::CONTROL)]
+    #[error(
+        "sandboxd does not run, so nothing says that the network is closed ({path}: {0}); `agent-sandbox start` starts it",
+        path = paths::CONTROL
+    )]
     NotRunning(io::Error),
     /// The queue of those who ask is full.
     #[error("sandboxd is kept busy by others, so nothing says now that the network is closed")]

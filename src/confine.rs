@@ -1,14 +1,16 @@
 //! Starting the agent: only while the sandbox is in force, never as uid 0, and without a way to more rights.
 
 use std::convert::Infallible;
+use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::Command;
 
 use rustix::thread::CapabilitySet;
 
 use crate::client::{self, NotReady};
-use crate::paths;
+use crate::{claude_config, paths};
 
 /// Why the agent was not started.
 #[derive(Debug, thiserror::Error)]
@@ -39,16 +41,25 @@ pub enum NotStarted {
 /// `claude --version` alone tells the version anywhere: it starts no agent.
 pub fn claude(arguments: &[OsString]) -> Result<Infallible, NotStarted> {
     let only_version = matches!(arguments, [one] if one == "--version" || one == "-v");
+    let mut command = Command::new(paths::CLAUDE);
+    command.args(arguments);
     if !only_version {
         check()?;
+        let set = env::var_os(claude_config::VARIABLE).map(PathBuf::from);
+        let home = env::home_dir();
+        if let Some(folder) = claude_config::prepare(set, home.as_deref()) {
+            command.env(claude_config::VARIABLE, folder);
+        }
     }
-    exec(OsStr::new(paths::CLAUDE), arguments)
+    // The image is the version: an agent cannot replace what root installed, and should not try.
+    command.env("DISABLE_AUTOUPDATER", "1").env("DISABLE_UPDATES", "1");
+    exec(&mut command)
 }
 
 /// Replaces this process by any program, under the same conditions. Returns only on failure.
 pub fn program(program: &OsStr, arguments: &[OsString]) -> Result<Infallible, NotStarted> {
     check()?;
-    exec(program, arguments)
+    exec(Command::new(program).args(arguments))
 }
 
 fn check() -> Result<(), NotStarted> {
@@ -65,10 +76,11 @@ fn check() -> Result<(), NotStarted> {
     Ok(())
 }
 
-fn exec(program: &OsStr, arguments: &[OsString]) -> Result<Infallible, NotStarted> {
-    let fail = |source| NotStarted::Exec { program: program.to_string_lossy().into_owned(), source };
+fn exec(command: &mut Command) -> Result<Infallible, NotStarted> {
+    let program = command.get_program().to_string_lossy().into_owned();
     // From here on no setuid program and no file capability gives anything.
-    rustix::thread::set_no_new_privs(true).map_err(|error| fail(error.into()))?;
-    // The image is the version: an agent cannot replace what root installed, and should not try.
-    Err(fail(Command::new(program).args(arguments).env("DISABLE_AUTOUPDATER", "1").exec()))
+    if let Err(error) = rustix::thread::set_no_new_privs(true) {
+        return Err(NotStarted::Exec { program, source: error.into() });
+    }
+    Err(NotStarted::Exec { program, source: command.exec() })
 }

@@ -4,7 +4,9 @@
 //! `policy` decides and does no I/O; `firewall` turns a decision into kernel state and reads it back;
 //! `egress` finds addresses; `daemon` ties them together; `verify` tries the attacks.
 
+pub mod claude_config;
 pub mod client;
+pub mod compat;
 pub mod confine;
 pub mod daemon;
 pub mod egress;
@@ -12,6 +14,7 @@ pub mod exit;
 pub mod firewall;
 #[cfg(feature = "installer")]
 pub mod install;
+pub mod launch;
 pub mod paths;
 pub mod policy;
 pub mod status;

@@ -10,6 +10,19 @@ pub const STATE: &str = "/run/agent-sandbox/state.json";
 pub const CONTROL: &str = "/run/agent-sandbox/control.sock";
 /// Held locked by the daemon while it runs; not in the folder that each start makes anew.
 pub const LOCK: &str = "/run/agent-sandbox.lock";
+/// Held locked while a start is under way, so that two starts do not meet.
+pub const START_LOCK: &str = "/run/agent-sandbox.start.lock";
+/// The daemon's program.
+pub const SANDBOXD: &str = "/usr/local/libexec/agent-sandbox/sandboxd";
+/// The setuid program that starts the sandbox for whoever calls.
+pub const LAUNCHER: &str = "/usr/local/libexec/agent-sandbox/sandbox-launch";
+/// What the original Feature's users call on each start; here it is `agent-sandbox`.
+pub const INIT_FIREWALL: &str = "/usr/local/bin/init-firewall.sh";
+/// Where the Feature mounts a volume of the project's for Claude Code's configuration. In the image it is an
+/// empty folder that anybody may write, so that the volume fits whatever uid the user gets.
+pub const CLAUDE_VOLUME: &str = "/var/lib/claude-code";
+/// Claude Code's configuration folder there, as the Feature sets it in the environment.
+pub const CLAUDE_CONFIG: &str = "/var/lib/claude-code/config";
 /// The real Claude Code; on PATH there is only the shim.
 pub const CLAUDE: &str = "/usr/local/lib/agent-sandbox/claude";
 /// The hosts file that hands out addresses.

@@ -1,7 +1,9 @@
-//! The user's program: asks the sandbox, tries it, and starts the agent in it. As `claude` it is the shim.
+//! The user's program: asks the sandbox, tries it, and starts the agent in it. As `claude` it is the shim, as
+//! `init-firewall.sh` and `sudo` what the original Feature's users call.
 
 use std::convert::Infallible;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,20 +11,29 @@ use std::time::Duration;
 use agent_sandbox::confine::{self, NotStarted};
 use agent_sandbox::status::Status;
 use agent_sandbox::verify::{self, Outcome, Row};
-use agent_sandbox::{client, exit};
+use agent_sandbox::{client, compat, exit, launch};
 
 const USAGE: &str = "usage: agent-sandbox COMMAND
-  status [--json]        what is in force now
-  wait [--timeout SECS]  wait until the sandbox is in force and ready [default: 120]
-  verify [--json]        try the ways out
-  exec PROGRAM [ARG...]  start a program as the agent is started";
+  status [--json]          what is in force now
+  wait [--timeout SECS]    wait until the sandbox is in force and ready [default: 120]
+  verify [--json]          try the ways out
+  exec PROGRAM [ARG...]    start a program as the agent is started
+  start [PROGRAM [ARG...]] start the sandbox where no entrypoint did, then a program of yours";
+
+/// An entrypoint that runs beside the hooks needs a fraction of this.
+const GRACE: Duration = Duration::from_secs(5);
+
+const START_PATIENCE: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
     let own_name = arguments.next().unwrap_or_default();
     let arguments: Vec<OsString> = arguments.collect();
-    if Path::new(&own_name).file_name().is_some_and(|name| name == "claude") {
-        return not_started(confine::claude(&arguments));
+    match Path::new(&own_name).file_name().and_then(OsStr::to_str) {
+        Some("claude") => return not_started(confine::claude(&arguments)),
+        Some("init-firewall.sh") => return said("init-firewall.sh", compat::init_firewall()),
+        Some("sudo") => return said("sudo", compat::sudo(&arguments)),
+        _ => {}
     }
     match parse(&arguments) {
         Ok(command) => run(command),
@@ -38,6 +49,7 @@ enum Command {
     Wait { timeout: Duration },
     Verify { json: bool },
     Exec { program: OsString, arguments: Vec<OsString> },
+    Start { command: Vec<OsString> },
     Help,
 }
 
@@ -54,6 +66,7 @@ fn parse(arguments: &[OsString]) -> Result<Command, lexopt::Error> {
                 let program = rest.next().ok_or("exec: a program is missing")?;
                 return Ok(Command::Exec { program, arguments: rest.collect() });
             }
+            Some("start") => return Ok(Command::Start { command: parser.raw_args()?.collect() }),
             _ => return Err(format!("unknown command '{}'", name.to_string_lossy()).into()),
         },
         Some(Short('h') | Long("help")) => return Ok(Command::Help),
@@ -85,7 +98,7 @@ fn run(command: Command) -> ExitCode {
             }
             Err(error) => failed(&error),
         },
-        Command::Wait { timeout } => match client::wait(timeout) {
+        Command::Wait { timeout } => match launch::ready(GRACE.min(timeout), timeout) {
             Ok(status) => {
                 for name in status.names.iter().filter(|name| name.addresses.is_empty()) {
                     let problem = name.problem.as_deref().unwrap_or("no addresses");
@@ -101,6 +114,32 @@ fn run(command: Command) -> ExitCode {
             ExitCode::from(if verify::holds(&rows) { exit::OK } else { exit::FAILED })
         }
         Command::Exec { program, arguments } => not_started(confine::program(&program, &arguments)),
+        Command::Start { command } => start(&command),
+    }
+}
+
+/// Starts the sandbox and then, where it is ready, the command in this process's place.
+fn start(command: &[OsString]) -> ExitCode {
+    if let Err(error) = launch::ready(Duration::ZERO, START_PATIENCE) {
+        return failed(&error);
+    }
+    let Some((program, arguments)) = command.split_first() else { return ExitCode::from(exit::OK) };
+    let error = std::process::Command::new(program).args(arguments).exec();
+    eprintln!("agent-sandbox: {}: {error}", program.to_string_lossy());
+    ExitCode::from(exit::FAILED)
+}
+
+/// What a compatible name has to say.
+fn said(name: &str, result: Result<String, impl std::error::Error>) -> ExitCode {
+    match result {
+        Ok(text) => {
+            println!("{name}: {text}");
+            ExitCode::from(exit::OK)
+        }
+        Err(error) => {
+            eprintln!("{name}: {error}");
+            ExitCode::from(exit::FAILED)
+        }
     }
 }
 

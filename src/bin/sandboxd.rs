@@ -2,17 +2,21 @@
 
 use std::process::ExitCode;
 
+use agent_sandbox::daemon::StartError;
 use agent_sandbox::{daemon, exit};
 
 const USAGE: &str = "usage: sandboxd COMMAND
-  start  the container's entrypoint: close the network, start the daemon, or end the container
-  run    the daemon itself, which start calls";
+  start   the container's entrypoint: close the network, start the daemon, or end the container
+  ensure  close the network and start the daemon, if none runs; what sandbox-launch calls
+  run     the daemon itself, which these call";
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let result = match arguments.iter().map(|a| a.to_str()).collect::<Vec<_>>().as_slice() {
         [Some("start")] => daemon::start().inspect_err(|_| daemon::end_container()),
-        [Some("run")] => daemon::run(),
+        [Some("ensure")] => daemon::ensure_running().map_err(StartError::Untold),
+        // Its starter has the reason already and tells it.
+        [Some("run")] => daemon::run().map_err(|_| StartError::Told),
         [Some("--help" | "-h")] => {
             println!("{USAGE}");
             return ExitCode::from(exit::OK);
@@ -23,12 +27,9 @@ fn main() -> ExitCode {
         }
     };
     match result {
-        Ok(()) => ExitCode::from(exit::OK),
-        // Its starter has the reason already and tells it.
-        Err(_) if arguments.first().is_some_and(|argument| argument == "run") => ExitCode::from(exit::FAILED),
-        Err(error) => {
-            eprintln!("sandboxd: the sandbox did not start: {error:#}");
-            ExitCode::from(exit::FAILED)
-        }
+        Ok(()) => return ExitCode::from(exit::OK),
+        Err(StartError::Told) => {}
+        Err(StartError::Untold(error)) => eprintln!("sandboxd: the sandbox did not start: {error:#}"),
     }
+    ExitCode::from(exit::FAILED)
 }

@@ -24,16 +24,24 @@ pub(super) enum Unfit {
         "the container user is uid {0}, and only root may close the network: set \"containerUser\": \"root\" in devcontainer.json and \"remoteUser\" to the user you work as"
     )]
     NotRoot(u32),
-    #[error("--network=host: a firewall here would close the host's network; remove it from runArgs ({0})")]
+    #[error(
+        "--network=host: a firewall here would close the host's network: remove it from \"runArgs\" in devcontainer.json ({0})"
+    )]
     HostNetwork(String),
-    #[error("--pid=host: the agent could reach the host's processes; remove it from runArgs")]
+    #[error(
+        "--pid=host: the agent could reach the host's processes: remove it from \"runArgs\" in devcontainer.json"
+    )]
     HostPids,
-    #[error("--privileged or CAP_SYS_ADMIN: the agent could leave the container; remove it")]
+    #[error(
+        "--privileged or CAP_SYS_ADMIN: the agent could leave the container: remove it from \"runArgs\", \"capAdd\" and \"privileged\" in devcontainer.json and its Features"
+    )]
     Privileged,
-    #[error("the container engine's socket {0} is mounted: whoever opens it owns the host; remove the mount")]
+    #[error(
+        "the container engine's socket {0} is mounted: whoever opens it owns the host: remove it from \"mounts\" and \"runArgs\" in devcontainer.json and its Features"
+    )]
     EngineSocket(String),
     #[error(
-        "CAP_NET_ADMIN is missing, and without it the network cannot be closed: the Feature's capAdd was not applied"
+        "CAP_NET_ADMIN is missing, and without it the network cannot be closed: add \"runArgs\": [\"--cap-add=NET_ADMIN\"] to devcontainer.json"
     )]
     NoNetAdmin,
 }

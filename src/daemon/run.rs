@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,10 +18,9 @@ use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use super::resolve::{Schedule, resolve};
 use super::state::{Inner, Shared, now_ms};
-use super::{LISTENING, control, hosts_file, resolv_conf};
+use super::{LISTENING, control, hosts_file, policy_file, resolv_conf};
 use crate::egress::addresses::Addresses;
 use crate::firewall::plan::plan;
-use crate::policy::Policy;
 use crate::{firewall, paths};
 
 /// How often the kernel is asked whether the table still stands.
@@ -37,8 +37,7 @@ fn set_up() -> anyhow::Result<Arc<Shared>> {
     shed_rights().context("shed rights")?;
     // Held until the process ends.
     std::mem::forget(lock()?);
-    let text = fs::read_to_string(paths::POLICY).context(paths::POLICY)?;
-    let policy = Policy::from_json(&text).context(paths::POLICY)?;
+    let policy = policy_file::read(Path::new(paths::POLICY)).context(paths::POLICY)?;
     let ruleset = plan(&resolv_conf()?.upstream);
     // The starter has put it there; between its look and this one nobody else could run.
     firewall::verify(&ruleset, &BTreeSet::new())?;

@@ -1,0 +1,97 @@
+//! Claude Code's configuration folder: on a volume, so that a login outlives the container, and begun so that
+//! nobody is asked to choose a theme before an agent can work.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, AtFlags, CWD, StatxAttributes, StatxFlags, access, statx};
+
+use crate::paths;
+
+/// The variable by which Claude Code is told its configuration folder.
+pub const VARIABLE: &str = "CLAUDE_CONFIG_DIR";
+
+/// What a first start would ask for.
+const BEGUN: &str = "{\"hasCompletedOnboarding\":true}\n";
+
+/// The folder for this user, made ready as far as possible; `None` leaves Claude Code its own default.
+///
+/// A value that somebody set to another folder holds. So does a volume that is mounted at `~/.claude`, as the
+/// original Feature's users have it. Else it is the Feature's volume.
+pub fn prepare(from_environment: Option<PathBuf>, home: Option<&Path>) -> Option<PathBuf> {
+    let folder = choose(from_environment, home)?;
+    begin(&folder);
+    Some(folder)
+}
+
+fn choose(from_environment: Option<PathBuf>, home: Option<&Path>) -> Option<PathBuf> {
+    let ours = Path::new(paths::CLAUDE_CONFIG);
+    if let Some(set) = from_environment.filter(|set| !set.as_os_str().is_empty() && set != ours) {
+        return Some(set);
+    }
+    let in_home = home.map(|home| home.join(".claude"));
+    if let Some(folder) = in_home.filter(|folder| is_mount_point(folder) && is_writable(folder)) {
+        return Some(folder);
+    }
+    let made = is_writable(ours) || make(ours);
+    // The folder of another user, such as the one that the project had before.
+    let of_this_user = || {
+        let folder = Path::new(paths::CLAUDE_VOLUME).join(rustix::process::getuid().as_raw().to_string());
+        (is_writable(&folder) || make(&folder)).then_some(folder)
+    };
+    if made { Some(ours.to_owned()) } else { of_this_user() }
+}
+
+fn make(folder: &Path) -> bool {
+    DirBuilder::new().mode(0o700).create(folder).is_ok()
+}
+
+fn is_writable(folder: &Path) -> bool {
+    let real = fs::symlink_metadata(folder).is_ok_and(|found| found.is_dir());
+    real && access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
+/// Whether something is mounted there (`statx(2)`, since Linux 5.8).
+fn is_mount_point(folder: &Path) -> bool {
+    let found = statx(CWD, folder, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE);
+    found.is_ok_and(|found| {
+        let root = StatxAttributes::MOUNT_ROOT;
+        found.stx_attributes_mask.contains(root) && found.stx_attributes.contains(root)
+    })
+}
+
+/// A new configuration starts behind the questions of a first start; an existing one is nobody's to change.
+fn begin(folder: &Path) {
+    let mut options = OpenOptions::new();
+    if let Ok(mut file) = options.write(true).create_new(true).mode(0o600).open(folder.join(".claude.json")) {
+        let _ = file.write_all(BEGUN.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_set_holds_and_is_begun_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let set = Some(folder.path().to_owned());
+        assert_eq!(prepare(set.clone(), None), set);
+        let file = folder.path().join(".claude.json");
+        assert_eq!(fs::read_to_string(&file).unwrap(), BEGUN);
+        fs::write(&file, "mine").unwrap();
+        prepare(set, None);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+    }
+
+    #[test]
+    fn mount_points() {
+        assert!(is_mount_point(Path::new("/proc")));
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("x")).unwrap();
+        assert!(!is_mount_point(&folder.path().join("x")));
+        assert!(!is_mount_point(&folder.path().join("absent")));
+    }
+}

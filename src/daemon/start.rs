@@ -1,0 +1,113 @@
+//! The ways to start: as the container's entrypoint, and on the launcher's behalf.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context as _, bail, ensure};
+use rustix::fs::{FlockOperation, flock};
+
+use super::{LISTENING, preflight, resolv_conf, run};
+use crate::firewall::plan::{Upstream, plan};
+use crate::{client, firewall, paths};
+
+/// Why a start failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Nobody has said why yet.
+    #[error("{0:#}")]
+    Untold(anyhow::Error),
+    /// The launcher has said why.
+    #[error("the launcher failed")]
+    Told,
+}
+
+impl From<anyhow::Error> for StartError {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Untold(error)
+    }
+}
+
+/// The container's entrypoint: returns only when the kernel has read default-deny back and the daemon listens.
+///
+/// A container user that is not root has the launcher do it.
+pub fn start() -> Result<(), StartError> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(ensure_running()?);
+    }
+    let status = Command::new(paths::LAUNCHER)
+        .stdin(Stdio::null())
+        .status()
+        .with_context(|| preflight::Unfit::NotRoot(rustix::process::getuid().as_raw()).to_string())?;
+    if status.success() { Ok(()) } else { Err(StartError::Told) }
+}
+
+/// Starts the sandbox, if none runs.
+pub fn ensure_running() -> anyhow::Result<()> {
+    if let Err(unfit) = preflight::check(&preflight::Facts::gather()?) {
+        // Where this network is the container's own, it is closed all the same: the container may fail to end.
+        if unfit.leaves_the_network_ours() {
+            let _ = firewall::apply(&plan(&Upstream::None));
+        }
+        return Err(unfit.into());
+    }
+    let start = start_lock();
+    if run::is_running()? {
+        let status = client::status().context("sandboxd runs already, and gives no answer")?;
+        ensure!(status.in_force, "sandboxd runs already, and the table is not as planned");
+        return Ok(());
+    }
+    let ruleset = plan(&resolv_conf()?.upstream);
+    firewall::apply(&ruleset).context("default-deny is not in force")?;
+    // Only now, as a folder that cannot be written is no reason to leave the network open.
+    let _start = start?;
+    fresh_run_folder().context(paths::RUN)?;
+    let mut child = Command::new(std::env::current_exe().context("/proc/self/exe")?)
+        .arg("run")
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("start the daemon")?;
+    await_listening(&mut child)
+}
+
+/// Two starts at once, as two users may ask for, come one after the other.
+fn start_lock() -> anyhow::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(paths::START_LOCK).context(paths::START_LOCK)?;
+    flock(&file, FlockOperation::LockExclusive).context(paths::START_LOCK)?;
+    Ok(file)
+}
+
+/// State of an earlier start says nothing about this one.
+fn fresh_run_folder() -> anyhow::Result<()> {
+    match fs::symlink_metadata(paths::RUN) {
+        Ok(found) => {
+            ensure!(found.is_dir() && found.uid() == 0, "is not a folder of root's");
+            fs::remove_dir_all(paths::RUN)?;
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
+    }
+    DirBuilder::new().mode(0o755).create(paths::RUN)?;
+    Ok(())
+}
+
+fn await_listening(child: &mut Child) -> anyhow::Result<()> {
+    let mut line = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        BufReader::new(stdout).read_line(&mut line)?;
+    }
+    if line.trim() != LISTENING {
+        let status = child.wait()?;
+        match line.trim() {
+            "" => bail!("the daemon ended while it started ({status})"),
+            reason => bail!("{reason}"),
+        }
+    }
+    Ok(())
+}
