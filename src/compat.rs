@@ -39,10 +39,7 @@ pub enum SudoError {
 /// What `init-firewall.sh` does: sees to it that the sandbox is in force, and says so.
 pub fn init_firewall() -> Result<String, LaunchError> {
     let status = launch::ready(Duration::ZERO, PATIENCE)?;
-    Ok(format!(
-        "the firewall is in force: {} names may be reached, everything else is refused",
-        status.names.len()
-    ))
+    Ok(format!("the firewall is in force; what may be reached: {}", status.names.len()))
 }
 
 /// What `sudo` does.
