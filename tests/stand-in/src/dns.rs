@@ -2,6 +2,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::thread;
 
 use serde_json::json;
 use simple_dns::rdata::RData;
@@ -30,7 +31,16 @@ pub(crate) fn serve_udp(socket: &UdpSocket, zones: &Zones) {
     datagrams(socket, |query, from| {
         let answer = answer(query, zones, MAX_UDP)?;
         note(&answer, from, "udp");
-        Some(answer.bytes)
+        if zones.delay.is_zero() {
+            return Some(answer.bytes);
+        }
+        // Each question waits for itself, as with a server that is far away.
+        let (socket, delay) = (socket.try_clone().ok()?, zones.delay);
+        thread::spawn(move || {
+            thread::sleep(delay);
+            let _ = socket.send_to(&answer.bytes, from);
+        });
+        None
     });
 }
 

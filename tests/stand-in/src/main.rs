@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use lexopt::{Arg, ValueExt as _};
@@ -28,13 +29,14 @@ usage: stand-in [FLAG VALUE]...
   --dns ADDR:PORT       answer DNS over UDP and TCP from the zones, NXDOMAIN else
   --zone NAME=IP[,IP]   a name and its addresses
   --ttl SECONDS         how long DNS answers hold (60)
+  --delay MS            how long a DNS answer over UDP takes (0)
   --messages ADDR:PORT  a Messages API that lets the agent run the commands
   --command TEXT        the command of the next tool call; after the last one the agent is done
   --http ADDR:PORT      answer every HTTP request with 200
   --tcp ADDR:PORT       greet every TCP connection
   --udp ADDR:PORT       send every UDP datagram back
 
-Every flag but --ttl may be given several times. An IPv6 address is written [::1]:53.
+Every flag but --ttl and --delay may be given several times. An IPv6 address is written [::1]:53.
 ";
 
 /// What the flags ask for.
@@ -82,6 +84,7 @@ fn parse(mut parser: lexopt::Parser) -> anyhow::Result<Plan> {
             Arg::Long("udp") => plan.udp.push(parser.value()?.parse()?),
             Arg::Long("zone") => plan.zones.add(&parser.value()?.string()?)?,
             Arg::Long("ttl") => plan.zones.ttl = parser.value()?.parse()?,
+            Arg::Long("delay") => plan.zones.delay = Duration::from_millis(parser.value()?.parse()?),
             Arg::Long("command") => plan.script.commands.push(parser.value()?.string()?),
             Arg::Short('h') | Arg::Long("help") => plan.help = true,
             other => return Err(other.unexpected().into()),
