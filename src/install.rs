@@ -6,7 +6,7 @@
 //! | 0 | nothing: everything is in place |
 //! | 2 | an option does not read, or there is no such release |
 //! | 3 | the network, or a host that answers something else |
-//! | 4 | what came is not what was announced, or not a program for this machine |
+//! | 4 | what came is not what was announced or signed, or not a program for this machine |
 //! | 5 | the file system: no space, no right, or something in the way |
 //! | 6 | a machine that Claude Code, or this release of it, is not published for |
 //!
@@ -16,6 +16,7 @@ pub mod fetch;
 pub mod integrity;
 pub mod layout;
 pub mod npm;
+pub mod openpgp;
 pub mod options;
 pub mod platform;
 pub mod release_host;
@@ -36,7 +37,7 @@ use npm::NpmError;
 use options::{OptionError, Options};
 use platform::{ELF_HEAD, ElfError, Machine, Platform, PlatformError};
 use release_host::ReleaseHostError;
-use source::{Kind, Release};
+use source::{Kind, Release, Signature};
 use unpack::UnpackError;
 
 /// Claude Code itself, which only the launcher starts.
@@ -136,6 +137,9 @@ pub struct Record {
     pub package: Option<String>,
     /// The hash that the download was checked against.
     pub integrity: String,
+    /// By whom the hash is signed, where it came from a release host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Signature>,
     /// Where it was downloaded from.
     pub source: String,
 }
@@ -152,7 +156,10 @@ impl InstallError {
             },
             Self::ReleaseHost(error) => match error {
                 ReleaseHostError::NoChannel(_) | ReleaseHostError::NoVersion(_) => 2,
-                ReleaseHostError::Integrity { .. } => 4,
+                ReleaseHostError::Integrity { .. }
+                | ReleaseHostError::Signature { .. }
+                | ReleaseHostError::NotSigned(_)
+                | ReleaseHostError::NotSignedByWord { .. } => 4,
                 ReleaseHostError::NoPlatform { .. } => 6,
                 _ => 3,
             },
@@ -171,6 +178,14 @@ pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<Record, Insta
     let programs = read_programs(&options.source, platform.machine)?;
     let client = Client::new()?;
     let release = options.from.resolve(&client, &options.version, platform)?;
+    match release.signature {
+        Some(Signature::VerifiedBy(key)) => say(&format!("verified the manifest's signature by {key}")),
+        Some(Signature::None) => say(&format!(
+            "Claude Code {} is from before manifests were signed: its sha256 is as good as the connection",
+            release.version
+        )),
+        None => {}
+    }
     say(&format!("fetching Claude Code {} for {platform} from {}", release.version, release.url));
 
     let mut stage = Stage::new(&options.root);
@@ -189,6 +204,7 @@ pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<Record, Insta
         claude_version: release.version.to_string(),
         package: release.package,
         integrity: release.integrity.to_string(),
+        signature: release.signature,
         source: release.url.to_string(),
     };
     stage.whole(POLICY, &pretty(&options.policy, POLICY)?, 0o644)?;

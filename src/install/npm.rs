@@ -163,7 +163,15 @@ pub fn pick(packument: &[u8], package: &str, wanted: &Wanted) -> Result<Release,
             return Err(NpmError::Tarball { package, version, source });
         }
     };
-    Ok(Release { package: Some(package), version, url, integrity, size: None, kind: Kind::Archive })
+    Ok(Release {
+        package: Some(package),
+        version,
+        url,
+        integrity,
+        size: None,
+        kind: Kind::Archive,
+        signature: None,
+    })
 }
 
 fn resolve_tag(tags: &BTreeMap<String, String>, package: &str, tag: &str) -> Result<Version, NpmError> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use lexopt::ValueExt as _;
 
+use super::openpgp::Fingerprint;
 use super::release_host;
 use super::source::Source;
 use super::url::{Url, UrlError};
@@ -17,13 +18,15 @@ const DEFAULT_VERSION: &str = "latest";
 
 /// What `--help` prints.
 pub const USAGE: &str = "\
-usage: sandbox-install [--root DIR] [--source DIR] [--release-host URL]
+usage: sandbox-install [--root DIR] [--source DIR] [--release-host URL] [--release-key FINGERPRINT]
 
 Installs Claude Code and the sandbox's programs while an image is built.
 
   --root DIR          install below DIR instead of /
   --source DIR        take sandboxd and agent-sandbox from DIR instead of this program's folder
   --release-host URL  take Claude Code from a mirror of its maker's release host, when NPMREGISTRY is empty
+  --release-key FPR   accept manifests that the OpenPGP key with these 40 hexadecimal digits signed, instead of
+                      the maker's; it is fetched from /keys/claude-code.asc at the release host
 
 environment, as the dev container CLI sets it from the Feature's options:
   VERSION             latest, stable, or a full version such as 2.1.330
@@ -70,6 +73,9 @@ pub enum OptionError {
     /// Not a release host.
     #[error("the flag --release-host cannot be used: {0}")]
     ReleaseHost(UrlError),
+    /// Not a fingerprint.
+    #[error("the flag --release-key is `{0}`, which is not the 40 hexadecimal digits of a key's fingerprint")]
+    ReleaseKey(String),
     /// Not a registry.
     #[error("the option `npmRegistry` cannot be used: {0}")]
     Registry(UrlError),
@@ -92,11 +98,13 @@ pub fn parse(
     let mut parser = lexopt::Parser::from_iter(args);
     let (mut root, mut source) = (PathBuf::from("/"), None);
     let mut release_host = release_host::BASE.to_owned();
+    let mut release_key = release_host::KEY.to_owned();
     while let Some(arg) = parser.next()? {
         match arg {
             lexopt::Arg::Long("root") => root = parser.value()?.into(),
             lexopt::Arg::Long("source") => source = Some(parser.value()?.into()),
             lexopt::Arg::Long("release-host") => release_host = parser.value()?.string()?,
+            lexopt::Arg::Long("release-key") => release_key = parser.value()?.string()?,
             lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => return Ok(Command::Help),
             other => return Err(other.unexpected().into()),
         }
@@ -112,7 +120,10 @@ pub fn parse(
         DEFAULT_VERSION.clone_into(&mut version);
     }
     let from = if registry.is_empty() {
-        Source::ReleaseHost(Url::parse(&release_host).map_err(OptionError::ReleaseHost)?)
+        Source::ReleaseHost {
+            base: Url::parse(&release_host).map_err(OptionError::ReleaseHost)?,
+            key: Fingerprint::parse(&release_key).ok_or(OptionError::ReleaseKey(release_key))?,
+        }
     } else {
         Source::Npm(Url::parse(&registry).map_err(OptionError::Registry)?)
     };
@@ -154,7 +165,8 @@ mod tests {
             let options = parsed(&[], variables).unwrap();
             assert_eq!(options.version, Wanted::Tag("latest".to_owned()));
             let base = Url::parse("https://downloads.claude.ai/claude-code-releases").unwrap();
-            assert_eq!(options.from, Source::ReleaseHost(base));
+            let key = Fingerprint::parse("31DDDE24DDFAB679F42D7BD2BAA929FF1A7ECACE").unwrap();
+            assert_eq!(options.from, Source::ReleaseHost { base, key });
             assert_eq!(options.root, PathBuf::from("/"));
             assert_eq!(Ok(options.policy), Policy::from_options(""));
         }
@@ -175,8 +187,12 @@ mod tests {
 
     #[test]
     fn a_mirror_of_the_release_host() {
-        let options = parsed(&["--release-host", "https://m.example/c"], &[]).unwrap();
-        assert_eq!(options.from, Source::ReleaseHost(Url::parse("https://m.example/c").unwrap()));
+        let digits = "0123456789abcdef0123456789abcdef01234567";
+        let options =
+            parsed(&["--release-host", "https://m.example/c", "--release-key", digits], &[]).unwrap();
+        let base = Url::parse("https://m.example/c").unwrap();
+        let key = Fingerprint::parse(digits).unwrap();
+        assert_eq!(options.from, Source::ReleaseHost { base, key });
     }
 
     #[test]
@@ -192,6 +208,7 @@ mod tests {
                 &[],
                 "the flag --release-host cannot be used: `http://m.example/` is plain http",
             ),
+            (&["--release-key", "31DDDE24"], &[], "the flag --release-key is `31DDDE24`"),
             (&[], &[("VERSION", "2.1")], "the option `version` is `2.1`"),
             (
                 &[],

@@ -1,7 +1,8 @@
 //! What the release host of Claude Code's maker answers: a version for a word, and a manifest for a version.
 //!
-//! A program from here is as trustworthy as the TLS connection that its manifest came over: it is checked
-//! against the sha256 in that manifest, whose own detached signature this version does not verify.
+//! A program from here is checked against the sha256 in the manifest, and the manifest against a detached
+//! signature by a key whose fingerprint is known beforehand. Which version a word stands for is not signed: a
+//! host gone bad can offer an old release for a new one, but none that its maker did not make.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +10,23 @@ use semver::Version;
 use serde::Deserialize;
 
 use super::integrity::{Integrity, IntegrityError};
+use super::openpgp::Refusal;
 use super::platform::Platform;
-use super::source::{Kind, Release};
+use super::source::{Kind, Release, Signature};
 use super::url::{Url, UrlError};
+use super::wanted::Wanted;
 
 /// Below which address the releases lie.
 pub const BASE: &str = "https://downloads.claude.ai/claude-code-releases";
+
+/// The fingerprint of the key that the maker signs manifests with.
+pub const KEY: &str = "31DDDE24DDFAB679F42D7BD2BAA929FF1A7ECACE";
+
+/// Where the host has that key.
+const KEY_PATH: &str = "/keys/claude-code.asc";
+
+/// The first release with a signed manifest.
+const FIRST_SIGNED: Version = Version::new(2, 1, 89);
 
 /// The words that the host has a version for.
 const CHANNELS: [&str; 2] = ["latest", "stable"];
@@ -78,6 +90,29 @@ pub enum ReleaseHostError {
         /// What is wrong with the hash.
         source: IntegrityError,
     },
+    /// A key or a signature that is not what it must be.
+    #[error("the manifest of Claude Code {version} cannot be trusted: {source}; nothing was installed")]
+    Signature {
+        /// The version.
+        version: Version,
+        /// What is wrong.
+        source: Refusal,
+    },
+    /// No signature where there is one for every release.
+    #[error(
+        "the release host has no signature for the manifest of Claude Code {0}, and every release since {FIRST_SIGNED} has one; nothing unverified is installed"
+    )]
+    NotSigned(Version),
+    /// A release without a signature that nobody asked for by its number.
+    #[error(
+        "the release host says that Claude Code {version} is `{word}`, and releases before {FIRST_SIGNED} are not signed; set the option `version` to {version} if that is what you want"
+    )]
+    NotSignedByWord {
+        /// What was asked for.
+        word: String,
+        /// What was answered.
+        version: Version,
+    },
     /// An address that cannot be made from the host's.
     #[error("the release host has an unusable address: {0}")]
     Address(#[from] UrlError),
@@ -118,12 +153,35 @@ pub fn manifest_url(base: &Url, version: &Version) -> Result<Url, ReleaseHostErr
     Ok(base.join(&format!("{version}/manifest.json"))?)
 }
 
+/// Where the signature of that manifest lies.
+pub fn signature_url(base: &Url, version: &Version) -> Result<Url, ReleaseHostError> {
+    Ok(base.join(&format!("{version}/manifest.json.sig"))?)
+}
+
+/// Where the host at `base` has the key that signs.
+pub fn key_url(base: &Url) -> Result<Url, ReleaseHostError> {
+    Ok(base.root()?.join(KEY_PATH)?)
+}
+
+/// Decides what it means that there is no signature for `version`, which was asked for as `wanted`.
+pub fn without_signature(wanted: &Wanted, version: &Version) -> Result<(), ReleaseHostError> {
+    match wanted {
+        _ if *version >= FIRST_SIGNED => Err(ReleaseHostError::NotSigned(version.clone())),
+        // Else a host gone bad would need no signature at all.
+        Wanted::Tag(word) => {
+            Err(ReleaseHostError::NotSignedByWord { word: word.clone(), version: version.clone() })
+        }
+        Wanted::Exact(_) => Ok(()),
+    }
+}
+
 /// Picks the program for `platform` out of the manifest of `version`.
 pub fn pick(
     manifest: &[u8],
     base: &Url,
     version: &Version,
     platform: Platform,
+    signature: Signature,
 ) -> Result<Release, ReleaseHostError> {
     let version = version.clone();
     let manifest: Manifest = match serde_json::from_slice(manifest) {
@@ -141,7 +199,15 @@ pub fn pick(
         Err(source) => return Err(ReleaseHostError::Integrity { version, platform, source }),
     };
     let url = base.join(&format!("{version}/{platform}/claude"))?;
-    Ok(Release { package: None, version, url, integrity, size: program.size, kind: Kind::Plain })
+    Ok(Release {
+        package: None,
+        version,
+        url,
+        integrity,
+        size: program.size,
+        kind: Kind::Plain,
+        signature: Some(signature),
+    })
 }
 
 #[cfg(test)]
@@ -189,7 +255,7 @@ mod tests {
 
     fn picked(manifest: &str) -> Result<Release, String> {
         let version = Version::new(2, 1, 330);
-        pick(manifest.as_bytes(), &base(), &version, MUSL).map_err(|error| error.to_string())
+        pick(manifest.as_bytes(), &base(), &version, MUSL, Signature::None).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -214,6 +280,26 @@ mod tests {
         let version = Version::new(2, 1, 330);
         let url = manifest_url(&base(), &version).unwrap().to_string();
         assert_eq!(url, "https://h.example/releases/2.1.330/manifest.json");
+        assert_eq!(signature_url(&base(), &version).unwrap().to_string(), url + ".sig");
+        assert_eq!(key_url(&base()).unwrap().to_string(), "https://h.example/keys/claude-code.asc");
+    }
+
+    #[test]
+    fn which_releases_need_no_signature() {
+        for (wanted, version, part) in [
+            ("2.1.88", "2.1.88", None),
+            ("2.0.0", "2.0.0", None),
+            ("2.1.89", "2.1.89", Some("every release since 2.1.89")),
+            ("2.1.330", "2.1.330", Some("every release since 2.1.89")),
+            ("latest", "2.1.330", Some("every release since 2.1.89")),
+            ("latest", "2.1.88", Some("says that Claude Code 2.1.88 is `latest`")),
+            ("stable", "1.0.0", Some("says that Claude Code 1.0.0 is `stable`")),
+        ] {
+            let wanted = Wanted::parse(wanted).unwrap();
+            let got = without_signature(&wanted, &Version::parse(version).unwrap());
+            let error = got.map_err(|error| error.to_string()).err().unwrap_or_default();
+            assert!(part.map_or(error.is_empty(), |part| error.contains(part)), "{version}: {error}");
+        }
     }
 
     #[test]

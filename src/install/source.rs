@@ -1,13 +1,16 @@
 //! Where Claude Code comes from, and the one release that is taken from there.
 
 use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use semver::Version;
+use serde::Serialize;
 
 use super::InstallError;
 use super::fetch::{Client, FetchError};
 use super::integrity::Integrity;
 use super::npm;
+use super::openpgp::{self, Fingerprint};
 use super::options::OptionError;
 use super::platform::Platform;
 use super::release_host::{self, ReleaseHostError};
@@ -23,11 +26,22 @@ const MAX_VERSION: u64 = 64;
 /// A manifest has a few kilobytes.
 const MAX_MANIFEST: u64 = 1 << 20;
 
+/// A signature has a few hundred bytes.
+const MAX_SIGNATURE: u64 = 16 << 10;
+
+/// A key has a few kilobytes, and more where many people signed it.
+const MAX_KEY: u64 = 256 << 10;
+
 /// Who publishes Claude Code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// Its maker, below this address.
-    ReleaseHost(Url),
+    /// Its maker.
+    ReleaseHost {
+        /// Below this address.
+        base: Url,
+        /// With manifests that this key signs.
+        key: Fingerprint,
+    },
     /// An npm registry.
     Npm(Url),
 }
@@ -47,6 +61,18 @@ pub struct Release {
     pub size: Option<u64>,
     /// What the download is.
     pub kind: Kind,
+    /// Whether `integrity` is signed, where it may be.
+    pub signature: Option<Signature>,
+}
+
+/// What a release host's manifest is signed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signature {
+    /// A good signature by this key or one of its subkeys.
+    VerifiedBy(Fingerprint),
+    /// No signature, as for the releases from before there were any.
+    None,
 }
 
 /// What a download holds.
@@ -67,7 +93,7 @@ impl Source {
         platform: Platform,
     ) -> Result<Release, InstallError> {
         match self {
-            Self::ReleaseHost(base) => from_release_host(client, base, wanted, platform),
+            Self::ReleaseHost { base, key } => from_release_host(client, base, *key, wanted, platform),
             Self::Npm(registry) => from_npm(client, registry, wanted, platform),
         }
     }
@@ -82,6 +108,7 @@ impl fmt::Display for Release {
 fn from_release_host(
     client: &Client,
     base: &Url,
+    key: Fingerprint,
     wanted: &Wanted,
     platform: Platform,
 ) -> Result<Release, InstallError> {
@@ -94,11 +121,36 @@ fn from_release_host(
         }
     };
     let url = release_host::manifest_url(base, &version)?;
-    match client.read(&url, "application/json", MAX_MANIFEST) {
-        Ok(manifest) => Ok(release_host::pick(&manifest, base, &version, platform)?),
-        Err(FetchError::Status { status: 404, .. }) => Err(ReleaseHostError::NoVersion(version).into()),
-        Err(error) => Err(error.into()),
+    let manifest = client.read(&url, "application/json", MAX_MANIFEST);
+    let Some(manifest) = unless_missing(manifest)? else {
+        return Err(ReleaseHostError::NoVersion(version).into());
+    };
+    // Nothing in the manifest is looked at before it is known whose it is.
+    let url = release_host::signature_url(base, &version)?;
+    let signature = if let Some(signature) = unless_missing(client.read(&url, "*/*", MAX_SIGNATURE))? {
+        let file = client.read(&release_host::key_url(base)?, "*/*", MAX_KEY)?;
+        openpgp::verify(&file, key, &signature, &manifest, now())
+            .map_err(|source| ReleaseHostError::Signature { version: version.clone(), source })?;
+        Signature::VerifiedBy(key)
+    } else {
+        release_host::without_signature(wanted, &version)?;
+        Signature::None
+    };
+    Ok(release_host::pick(&manifest, base, &version, platform, signature)?)
+}
+
+/// Turns the answer that there is nothing into nothing.
+fn unless_missing(answer: Result<Vec<u8>, FetchError>) -> Result<Option<Vec<u8>>, FetchError> {
+    match answer {
+        Ok(body) => Ok(Some(body)),
+        Err(FetchError::Status { status: 404, .. }) => Ok(None),
+        Err(error) => Err(error),
     }
+}
+
+/// Seconds since 1970. A clock before that makes every signature one of the future.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn from_npm(

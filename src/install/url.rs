@@ -58,6 +58,11 @@ impl Url {
         Self::parse(&format!("{base}/{}", path.trim_start_matches('/')))
     }
 
+    /// The folder that holds everything on this host.
+    pub fn root(&self) -> Result<Self, UrlError> {
+        Self::parse(&self.origin())
+    }
+
     /// Where a redirect from here with this `Location` leads.
     pub fn redirect(&self, location: &str) -> Result<Self, UrlError> {
         if location.starts_with("//") {

@@ -3,10 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod openpgp;
 mod package;
 mod release_host;
 mod server;
 mod setup;
+mod signer;
 mod tls;
 
 use std::collections::BTreeMap;

@@ -8,12 +8,16 @@ use sha2::{Digest as _, Sha256};
 use crate::package::{MACHINES, VERSION, elf};
 use crate::server::{Answer, Server};
 use crate::setup::{Setup, tree};
+use crate::signer::{MAKER, Signer};
 
 /// The option that makes the installer ask the release host.
 const HERE: (&str, &str) = ("NPMREGISTRY", "");
 
 /// The name of the running machine's programs for an image without a C library.
 const PLATFORM: &str = if cfg!(target_arch = "aarch64") { "linux-arm64" } else { "linux-x64" };
+
+/// Where the host has the key.
+const KEY: &str = "/keys/claude-code.asc";
 
 fn manifest(version: &str, platform: &str, program: &[u8]) -> Value {
     let hash = Sha256::digest(program);
@@ -30,9 +34,22 @@ fn paths(version: &str, platform: &str) -> (String, String) {
 
 /// Serves `program` with a true manifest.
 pub(crate) fn publish(server: &Server, version: &str, platform: &str, program: &[u8]) {
-    let (about, itself) = paths(version, platform);
-    server.put(&about, Answer::ok(manifest(version, platform, program).to_string()));
-    server.put(&itself, Answer::ok(program));
+    say(server, version, &manifest(version, platform, program).to_string());
+    server.put(&paths(version, platform).1, Answer::ok(program));
+}
+
+/// Serves any text as the manifest of `version`, signed.
+fn say(server: &Server, version: &str, manifest: &str) {
+    let about = paths(version, PLATFORM).0;
+    server.put(&about, Answer::ok(manifest));
+    server.put(&(about + ".sig"), Answer::ok(MAKER.sign(manifest.as_bytes())));
+    server.put(KEY, Answer::ok(MAKER.key_file()));
+}
+
+/// The same without a signature.
+fn unsigned(server: &Server, version: &str) {
+    publish(server, version, PLATFORM, &elf(MACHINES.0, 3000));
+    server.put(&(paths(version, PLATFORM).0 + ".sig"), Answer { status: 404, ..Answer::ok("") });
 }
 
 /// Serves a program, and its version behind `latest`.
@@ -72,7 +89,10 @@ fn latest_stable_and_an_exact_version() {
         let program = elf(MACHINES.0, size);
         let checksum = &manifest(version, PLATFORM, &program)["platforms"][PLATFORM]["checksum"];
         let integrity = format!("sha256:{}", checksum.as_str().unwrap());
-        assert_eq!(record, json!({"claude_version": version, "integrity": integrity, "source": url}));
+        let signature = json!({"verified_by": MAKER.fingerprint()});
+        let want =
+            json!({"claude_version": version, "integrity": integrity, "signature": signature, "source": url});
+        assert_eq!(record, want);
         assert_eq!(fs::read(setup.path("usr/local/lib/agent-sandbox/claude")).unwrap(), program);
         let names = tree(setup.root.path());
         assert_eq!(names["usr/local/lib/agent-sandbox/claude"], "755");
@@ -114,7 +134,7 @@ fn a_manifest_that_does_not_fit() {
     let setup = setup();
     let path = paths(VERSION, PLATFORM).0;
     let program = elf(MACHINES.0, 200_000);
-    let put = |answer: &str| setup.server.put(&path, Answer::ok(answer));
+    let put = |answer: &str| say(&setup.server, VERSION, answer);
     put("<html>please log in</html>");
     refused(&setup, "latest", 3, "not what the release host sends");
     put(&manifest("2.1.331", PLATFORM, &program).to_string());
@@ -132,10 +152,85 @@ fn a_manifest_that_does_not_fit() {
 }
 
 #[test]
+fn a_release_from_before_there_were_signatures() {
+    let setup = setup();
+    for version in ["2.1.88", "1.0.0"] {
+        unsigned(&setup.server, version);
+        setup.server.put("/releases/stable", Answer::ok(version));
+        refused(&setup, "stable", 4, &format!("set the option `version` to {version} if"));
+    }
+    for version in ["2.1.89", VERSION, "3.0.0"] {
+        unsigned(&setup.server, version);
+        refused(&setup, version, 4, "every release since 2.1.89 has one");
+    }
+    let output = setup.run(&[HERE, ("VERSION", "2.1.88")]);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("Claude Code 2.1.88 is from before manifests were signed"), "{said}");
+    let record: Value =
+        serde_json::from_slice(&fs::read(setup.path("etc/agent-sandbox/install.json")).unwrap()).unwrap();
+    assert_eq!(record["signature"], "none");
+}
+
+#[test]
+fn a_signature_that_is_there_must_be_good() {
+    let setup = setup();
+    // Also where none would do.
+    for version in [VERSION, "2.1.88"] {
+        publish(&setup.server, version, PLATFORM, &elf(MACHINES.0, 3000));
+        let (about, _) = paths(version, PLATFORM);
+        let put = |bytes: Vec<u8>| setup.server.put(&format!("{about}.sig"), Answer::ok(bytes));
+        let text = manifest(version, PLATFORM, &elf(MACHINES.0, 3000)).to_string();
+
+        put(MAKER.sign(manifest("2.1.331", PLATFORM, b"other").to_string().as_bytes()));
+        refused(&setup, version, 4, "the signature does not fit what was signed; nothing was installed");
+        put(Signer::new().sign(text.as_bytes()));
+        refused(&setup, version, 4, "the signature does not fit what was signed");
+        for other in [&b""[..], b"<html>please log in</html>", &MAKER.sign(text.as_bytes())[1..]] {
+            put(other.to_vec());
+            refused(&setup, version, 4, "the signature is not what OpenPGP programs write");
+        }
+        put([&MAKER.sign(text.as_bytes())[..], b"\n"].concat());
+        refused(&setup, version, 4, "the signature is not what OpenPGP programs write");
+        put(vec![b' '; (16 << 10) + 1]);
+        refused(&setup, version, 3, "sends more than 16384 bytes");
+        setup.server.put(&format!("{about}.sig"), Answer { status: 403, ..Answer::ok("") });
+        refused(&setup, version, 3, "manifest.json.sig answered 403");
+        put(MAKER.sign(text.as_bytes()));
+        // The same signature, and another manifest.
+        setup.server.put(&about, Answer::ok(text + "\n"));
+        refused(&setup, version, 4, "the signature does not fit what was signed");
+    }
+}
+
+#[test]
+fn a_key_that_is_not_the_pinned_one() {
+    let setup = setup();
+    let other = Signer::new();
+    let text = manifest(VERSION, PLATFORM, &elf(MACHINES.0, 3000)).to_string();
+    setup.server.put(&paths(VERSION, PLATFORM).0, Answer::ok(&*text));
+    setup.server.put(&(paths(VERSION, PLATFORM).0 + ".sig"), Answer::ok(other.sign(text.as_bytes())));
+    let put = |bytes: Vec<u8>| setup.server.put(KEY, Answer::ok(bytes));
+    put(other.key_file());
+    let wrong = format!("the key has the fingerprint {}, not {}", other.fingerprint(), MAKER.fingerprint());
+    refused(&setup, "latest", 4, &wrong);
+    put([other.key_file(), MAKER.key_file()].concat());
+    refused(&setup, "latest", 4, "the signature does not fit what was signed");
+    put(b"<html>please log in</html>".to_vec());
+    refused(&setup, "latest", 4, "the key is not what OpenPGP programs write");
+    put(vec![b' '; (256 << 10) + 1]);
+    refused(&setup, "latest", 3, "sends more than 262144 bytes");
+    setup.server.put(KEY, Answer { status: 404, ..Answer::ok("") });
+    refused(&setup, "latest", 3, "/keys/claude-code.asc answered 404");
+    setup.server.put(KEY, Answer::redirect("http://192.0.2.1/key"));
+    refused(&setup, "latest", 3, "plain http");
+}
+
+#[test]
 fn a_program_that_is_not_what_was_announced() {
     let setup = setup();
     let program = elf(MACHINES.0, 200_000);
-    let (about, itself) = paths(VERSION, PLATFORM);
+    let itself = paths(VERSION, PLATFORM).1;
     let put = |answer: Answer| setup.server.put(&itself, answer);
 
     let mut other = program.clone();
@@ -156,7 +251,7 @@ fn a_program_that_is_not_what_was_announced() {
     // A size is not always announced, and then the hash alone decides.
     let mut no_size = manifest(VERSION, PLATFORM, &program);
     no_size["platforms"][PLATFORM].as_object_mut().unwrap().remove("size");
-    setup.server.put(&about, Answer::ok(no_size.to_string()));
+    say(&setup.server, VERSION, &no_size.to_string());
     put(Answer::ok(&program[..199_999]));
     refused(&setup, "latest", 4, "as announced");
 }

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::package::{self, MACHINES, elf, integrity, packument, tgz};
 use crate::server::{Answer, Server};
+use crate::signer::MAKER;
 
 pub(crate) const INSTALLER: &str = env!("CARGO_BIN_EXE_sandbox-install");
 
@@ -55,6 +56,7 @@ impl Setup {
         command.arg("--root").arg(self.root.path()).arg("--source").arg(self.source.path());
         // Which counts only where a test empties the option that is set below.
         command.arg("--release-host").arg(self.server.url() + "/releases");
+        command.arg("--release-key").arg(MAKER.fingerprint());
         command.env_clear().env("NPMREGISTRY", self.server.url());
         // Loopback is reached directly, proxy or not.
         command.env("HTTPS_PROXY", "http://127.0.0.1:1");

@@ -1,0 +1,12 @@
+-----BEGIN PGP SIGNATURE-----
+Comment: a comment
+
+iQFEBAABCgAuFiEEfiopzIcA/BthvwCunl0Ujf04IFAFAmmkKkAQHHJzYUBleGFt
+cGxlLmNvbQAKCRCeXRSN/TggUA2vB/9biCTh71S4xuEd3U1KM2VvyY4EzcGGuw6E
+ZbG4aAdclrQjHfcyPoQX7VHzG81OGiKP15NvkjD2n3fFa2CXXhk3bhMq3yJx0U49
+DS1A8hOaZQbM/qnodMo2bHoSwD668gdEJm6opqniqFE3XQAt5Jpebuqpm7JT/LqB
+ZikENad7tO1Tq9Kp1f1eyf+6F+t26NNITdvN9FD/5dmQeq8jwsLrbtywFTdunS6e
+jXGsxbupBnE0/CeZgO2mmss2eMCemJXwGZWlplvNh5CfgLc6FRV7CPKe1gOkq1PQ
+lmIvnvaIbzR6oCVlWoj8BbLkv7elJUhs5IIQWgYahlvzyIaKtQYa
+=/SxQ
+-----END PGP SIGNATURE-----
