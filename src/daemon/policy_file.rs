@@ -26,7 +26,7 @@ pub(super) enum PolicyFileError {
     #[error("has {0} bytes, which no policy has; rebuild the image")]
     TooLarge(u64),
     #[error("{0}; rebuild the image")]
-    Policy(#[from] PolicyError),
+    Policy(PolicyError),
 }
 
 /// The policy in the file at `path`, if nobody but root can have written it.
@@ -50,7 +50,7 @@ pub(super) fn read(path: &Path) -> Result<Policy, PolicyFileError> {
     }
     let mut text = String::new();
     file.take(MAX).read_to_string(&mut text).map_err(read)?;
-    Ok(Policy::from_json(&text)?)
+    Policy::from_json(&text).map_err(PolicyFileError::Policy)
 }
 
 #[cfg(test)]

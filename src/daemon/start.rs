@@ -58,11 +58,13 @@ pub fn ensure_running() -> anyhow::Result<()> {
         ensure!(status.in_force, "sandboxd runs already, and the table is not as planned");
         return Ok(());
     }
-    let ruleset = plan(&resolv_conf()?.upstream);
-    firewall::apply(&ruleset).context("default-deny is not in force")?;
-    // Only now, as a folder that cannot be written is no reason to leave the network open.
+    let resolvers = resolv_conf();
+    // Whatever fails from here on, fails behind a closed network.
+    let upstream = resolvers.as_ref().map_or(&Upstream::None, |resolvers| &resolvers.upstream);
+    firewall::apply(&plan(upstream)).context("default-deny is not in force")?;
+    resolvers?;
     let _start = start?;
-    fresh_run_folder().context(paths::RUN)?;
+    fresh_run_folder().with_context(|| cannot_be_written(paths::RUN))?;
     let mut child = Command::new(std::env::current_exe().context("/proc/self/exe")?)
         .arg("run")
         .env_clear()
@@ -74,11 +76,17 @@ pub fn ensure_running() -> anyhow::Result<()> {
     await_listening(&mut child)
 }
 
+fn cannot_be_written(path: &str) -> String {
+    format!(
+        "{path} cannot be written; if \"runArgs\" in devcontainer.json have --read-only, add \"--tmpfs=/run\" to them"
+    )
+}
+
 /// Two starts at once, as two users may ask for, come one after the other.
 fn start_lock() -> anyhow::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
-    let file = options.open(paths::START_LOCK).context(paths::START_LOCK)?;
+    let file = options.open(paths::START_LOCK).with_context(|| cannot_be_written(paths::START_LOCK))?;
     flock(&file, FlockOperation::LockExclusive).context(paths::START_LOCK)?;
     Ok(file)
 }

@@ -40,8 +40,14 @@ pub enum Kind {
 /// Why a name has no addresses.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
-    /// No answer came.
-    #[error("resolver {server} does not answer: {source}")]
+    /// No answer came in time.
+    #[error("resolver {server} does not answer within {} seconds", TIMEOUT.as_secs())]
+    Silent {
+        /// Who was asked.
+        server: IpAddr,
+    },
+    /// It could not be asked.
+    #[error("resolver {server} cannot be asked: {source}")]
     Io {
         /// Who was asked.
         server: IpAddr,
@@ -60,7 +66,10 @@ pub enum QueryError {
 
 /// Asks one server. The socket carries `mark`, without which nothing gets out.
 pub fn ask(server: IpAddr, name: &HostName, kind: Kind, mark: u32) -> Result<Vec<Record>, QueryError> {
-    let io = |source| QueryError::Io { server, source };
+    let io = |source: io::Error| match source.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => QueryError::Silent { server },
+        _ => QueryError::Io { server, source },
+    };
     let id = random_id().map_err(io)?;
     let question = question(id, name, kind).map_err(|reason| QueryError::Answer { server, reason })?;
     let answer = udp(server, &question, id, mark).map_err(io)?;
