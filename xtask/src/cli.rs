@@ -139,8 +139,8 @@ pub struct BenchArgs {
     /// What to measure
     #[arg(value_enum)]
     pub name: BenchName,
-    /// How often
-    #[arg(long, default_value_t = 5)]
+    /// How often each
+    #[arg(long, default_value_t = 20)]
     pub runs: u32,
 }
 
