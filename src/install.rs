@@ -24,6 +24,7 @@ mod resolve;
 pub mod source;
 pub mod unpack;
 pub mod url;
+pub mod users;
 pub mod wanted;
 
 use std::fs;
@@ -43,21 +44,42 @@ use unpack::UnpackError;
 /// Claude Code itself, which only the launcher starts.
 const CLAUDE: &str = "usr/local/lib/agent-sandbox/claude";
 
-/// Folders that are this product's alone.
-const OWN_FOLDERS: [&str; 3] =
-    ["usr/local/lib/agent-sandbox", "usr/local/libexec/agent-sandbox", "etc/agent-sandbox"];
-
-/// The sandbox's own programs, which come with the Feature.
-const PROGRAMS: [(&str, &str); 2] = [
-    ("sandboxd", "usr/local/libexec/agent-sandbox/sandboxd"),
-    ("agent-sandbox", "usr/local/libexec/agent-sandbox/agent-sandbox"),
+/// Folders that are this product's alone, with their modes.
+const OWN_FOLDERS: [(&str, u32); 5] = [
+    ("usr/local/lib/agent-sandbox", 0o755),
+    ("usr/local/libexec/agent-sandbox", 0o755),
+    ("etc/agent-sandbox", 0o755),
+    ("var/log/agent-sandbox", 0o755),
+    // Where the Feature mounts a volume, which takes owner and mode from here when it is new: whoever the user
+    // turns out to be can write to it.
+    ("var/lib/claude-code", 0o1777),
 ];
 
-/// Names on PATH; the program behind both decides by the name it was called with.
-const LINKS: [&str; 2] = ["usr/local/bin/agent-sandbox", "usr/local/bin/claude"];
+/// The sandbox's own programs, which come with the Feature, and their modes.
+const PROGRAMS: [(&str, &str, u32); 3] = [
+    ("sandboxd", "usr/local/libexec/agent-sandbox/sandboxd", 0o755),
+    ("agent-sandbox", "usr/local/libexec/agent-sandbox/agent-sandbox", 0o755),
+    // Users other than root start the sandbox with it.
+    ("sandbox-launch", "usr/local/libexec/agent-sandbox/sandbox-launch", 0o6755),
+];
+
+/// Names on PATH; the program behind all of them decides by the name it was called with. Whatever has one of
+/// these is replaced: another `claude` would start outside the sandbox, and the original Feature's
+/// `init-firewall.sh` would change the firewall.
+const LINKS: [&str; 3] =
+    ["usr/local/bin/agent-sandbox", "usr/local/bin/claude", "usr/local/bin/init-firewall.sh"];
+
+/// One more, which is the image's own where the image has it.
+const SUDO: &str = "usr/local/bin/sudo";
 const LINK_TARGET: &str = "../libexec/agent-sandbox/agent-sandbox";
 
 const POLICY: &str = "etc/agent-sandbox/policy.json";
+/// Folders in the home of whoever works in the container, with their modes. Volumes that somebody mounts there
+/// take owner and mode from them when they are new.
+const HOME_FOLDERS: [(&str, u32); 2] = [(".claude", 0o700), (".local/share/claude", 0o755)];
+
+const PASSWD: &str = "etc/passwd";
+
 const RECORD: &str = "etc/agent-sandbox/install.json";
 
 /// The program has two fifths of this, its archive one.
@@ -189,16 +211,24 @@ pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<Record, Insta
     say(&format!("fetching Claude Code {} for {platform} from {}", release.version, release.url));
 
     let mut stage = Stage::new(&options.root);
-    for folder in OWN_FOLDERS {
-        stage.own_folder(folder)?;
+    for (folder, mode) in OWN_FOLDERS {
+        stage.own_folder(folder, mode)?;
     }
+    stage.link_unless_foreign(SUDO, LINK_TARGET)?;
     stage_claude(&mut stage, &client, &release, platform.machine, &mut say)?;
 
-    for ((_, path), bytes) in PROGRAMS.iter().zip(programs) {
-        stage.whole(path, &bytes, 0o755)?;
+    for ((_, path, mode), bytes) in PROGRAMS.iter().zip(programs) {
+        stage.whole(path, &bytes, *mode)?;
     }
     for link in LINKS {
         stage.link(link, LINK_TARGET)?;
+    }
+    // An image without the file has nobody but root.
+    let passwd = fs::read(options.root.join(PASSWD)).unwrap_or_default();
+    for user in users::find(&String::from_utf8_lossy(&passwd), &options.users) {
+        for (folder, mode) in HOME_FOLDERS {
+            stage.folder_in_home(&user, folder, mode)?;
+        }
     }
     let record = Record {
         claude_version: release.version.to_string(),
@@ -221,7 +251,7 @@ fn read_programs(source: &Path, machine: Machine) -> Result<Vec<Vec<u8>>, Instal
         machine.check_elf(&bytes).map_err(|error| fail(error.to_string()))?;
         Ok(bytes)
     };
-    PROGRAMS.iter().map(|(name, _)| read(name)).collect()
+    PROGRAMS.iter().map(|(name, ..)| read(name)).collect()
 }
 
 fn stage_claude(
@@ -248,7 +278,8 @@ fn stage_claude(
     machine
         .check_elf(&head)
         .map_err(|source| InstallError::Program { release: release.to_string(), source })?;
-    Ok(program.finish(0o755)?)
+    program.finish(0o755)?;
+    Ok(())
 }
 
 fn download(client: &Client, release: &Release, to: &mut StagedFile) -> Result<(), InstallError> {

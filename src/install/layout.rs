@@ -1,14 +1,17 @@
 //! Puts files in place all together or not at all.
 
+mod home;
 mod staged;
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, lchown, symlink};
 use std::path::{Path, PathBuf};
 
 pub use staged::StagedFile;
 use staged::{Placement, hidden};
+
+use super::users::User;
 
 /// What the file system refused, and where.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +32,19 @@ pub enum LayoutError {
     /// A file of ours that is a folder.
     #[error("{} is in the way and a folder; remove it from the image", .0.display())]
     IsAFolder(PathBuf),
+    /// A file of somebody else's under a name of ours.
+    #[error("{} is in the way and does not come from this Feature; remove it from the image", .0.display())]
+    Foreign(PathBuf),
+    /// A mode that the file system, or the kernel, does not give.
+    #[error("{} has the mode {got:o} where {wanted:o} was set; build the image as root on a file system that keeps setuid programs", path.display())]
+    Mode {
+        /// The file.
+        path: PathBuf,
+        /// The mode that was set.
+        wanted: u32,
+        /// The mode that came of it.
+        got: u32,
+    },
     /// A folder in which others than root could swap what root runs.
     #[error("{} can be changed by others than root (owner {uid}, mode {mode:o}), and what root starts would lie in it; give it to root with mode 755 in the image", path.display())]
     Unsafe {
@@ -49,12 +65,21 @@ pub struct Stage {
     root: PathBuf,
     /// Folders made here, outermost first.
     made: Vec<PathBuf>,
-    /// Folders that are ours alone, whose mode and owner are set.
-    own: Vec<PathBuf>,
+    /// Folders that are ours alone.
+    own: Vec<OwnFolder>,
     /// Files that go nowhere.
     scratch: Vec<PathBuf>,
     /// Prepared files and links, by the place they go to.
     staged: Vec<Placement>,
+}
+
+/// A folder whose mode and owner are set in the end.
+#[derive(Debug)]
+struct OwnFolder {
+    path: PathBuf,
+    mode: u32,
+    /// As it was before.
+    before: Metadata,
 }
 
 impl Stage {
@@ -89,7 +114,11 @@ impl Stage {
     pub fn whole(&mut self, path: &str, bytes: &[u8], mode: u32) -> Result<(), LayoutError> {
         let mut file = self.file(path)?;
         file.write(bytes)?;
-        file.finish(mode)
+        let file = file.finish(mode & 0o777)?;
+        if let Some(placement) = self.staged.last_mut().filter(|_| mode & !0o777 != 0) {
+            placement.make_special(file, mode);
+        }
+        Ok(())
     }
 
     /// A symbolic link to `target` for `path`, below the root.
@@ -103,26 +132,46 @@ impl Stage {
         Ok(())
     }
 
-    /// Makes the folder `path` below the root one that belongs to this program alone.
-    pub fn own_folder(&mut self, path: &str) -> Result<(), LayoutError> {
-        let path = self.folder(Path::new(path))?;
+    /// The same link, where nothing else may be than a former one of ours.
+    pub fn link_unless_foreign(&mut self, path: &str, target: &str) -> Result<(), LayoutError> {
+        let there = self.root.join(path);
+        let foreign = there.symlink_metadata().is_ok()
+            && !fs::read_link(&there).is_ok_and(|found| found == Path::new(target));
+        if foreign { Err(LayoutError::Foreign(there)) } else { self.link(path, target) }
+    }
+
+    /// Makes `path` in the home of `user` a folder of that user's, with this mode, where it is missing.
+    pub fn folder_in_home(&mut self, user: &User, path: &str, mode: u32) -> Result<(), LayoutError> {
+        home::make(&self.root, user, path, mode, &mut self.made)
+    }
+
+    /// Makes the folder `path` below the root one that belongs to this program alone, with this mode.
+    pub fn own_folder(&mut self, path: &str, mode: u32) -> Result<(), LayoutError> {
+        let path = Path::new(path);
+        let parent = self.folder(path.parent().unwrap_or(Path::new("")))?;
+        let path = parent.join(path.file_name().unwrap_or_default());
+        match DirBuilder::new().mode(0o755).create(&path) {
+            Ok(()) => self.made.push(path.clone()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(fail("create", &path)(error)),
+        }
         // One of our own that is a link would lead what root runs to wherever it points.
         let found = path.symlink_metadata().map_err(fail("look at", &path))?;
         if !found.is_dir() {
             return Err(LayoutError::NotAFolder(path));
         }
-        self.own.push(path);
+        self.own.push(OwnFolder { path, mode, before: found });
         Ok(())
     }
 
     /// Puts everything in place, or nothing.
     pub fn commit(mut self) -> Result<(), LayoutError> {
-        for path in &self.own {
-            fs::set_permissions(path, Permissions::from_mode(0o755))
-                .map_err(fail("set the mode of", path))?;
+        for OwnFolder { path, mode, .. } in &self.own {
             if runs_as_root() {
                 lchown(path, Some(0), Some(0)).map_err(fail("give to root", path))?;
             }
+            fs::set_permissions(path, Permissions::from_mode(*mode))
+                .map_err(fail("set the mode of", path))?;
         }
         for placement in &mut self.staged {
             placement.keep_old()?;
@@ -131,6 +180,7 @@ impl Stage {
             placement.put()?;
         }
         self.staged.drain(..).for_each(Placement::forget_old);
+        self.own.clear();
         self.made.clear();
         Ok(())
     }
@@ -176,6 +226,12 @@ impl Drop for Stage {
         }
         for path in self.scratch.drain(..) {
             let _ = fs::remove_file(path);
+        }
+        for OwnFolder { path, before, .. } in self.own.drain(..).rev() {
+            if runs_as_root() {
+                let _ = lchown(&path, Some(before.uid()), Some(before.gid()));
+            }
+            let _ = fs::set_permissions(&path, before.permissions());
         }
         for path in self.made.drain(..).rev() {
             let _ = fs::remove_dir(path);
@@ -240,7 +296,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let prepare = || {
             let mut stage = Stage::new(root.path());
-            stage.own_folder("etc/ours").unwrap();
+            stage.own_folder("etc/ours", 0o755).unwrap();
+            stage.own_folder("open", 0o1777).unwrap();
+            stage.whole("etc/ours/special", b"new", 0o6755).unwrap();
             stage.whole("etc/ours/file", b"new", 0o640).unwrap();
             stage.scratch("etc/ours/file").unwrap().write(b"scratch").unwrap();
             stage.link("bin/link", "../etc/ours/file").unwrap();
@@ -249,11 +307,21 @@ mod tests {
         drop(prepare());
         assert!(listing(root.path()).is_empty());
         prepare().commit().unwrap();
-        let want = ["bin", "bin/link", "etc", "etc/ours", "etc/ours/file"];
+        let want = ["bin", "bin/link", "etc", "etc/ours", "etc/ours/file", "etc/ours/special", "open"];
         assert_eq!(listing(root.path()), want);
         assert_eq!(fs::read(root.path().join("bin/link")).unwrap(), b"new");
-        let mode = root.path().join("etc/ours/file").metadata().unwrap().mode();
-        assert_eq!(mode & 0o7777, 0o640);
+        for (path, want) in [("etc/ours/file", 0o640), ("etc/ours/special", 0o6755), ("open", 0o1777)] {
+            let mode = root.path().join(path).metadata().unwrap().mode();
+            assert_eq!(mode & 0o7777, want, "{path}");
+        }
+        // What is special is so in its place and nowhere else.
+        let stage = prepare();
+        let prepared = fs::read_dir(root.path().join("etc/ours")).unwrap().map(|entry| entry.unwrap().path());
+        let special: Vec<_> =
+            prepared.filter(|path| path.symlink_metadata().unwrap().mode() & 0o6000 != 0).collect();
+        assert_eq!(special, [root.path().join("etc/ours/special")]);
+        drop(stage);
+        assert_eq!(listing(root.path()), want);
         prepare().commit().unwrap();
         assert_eq!(listing(root.path()), want);
     }
@@ -270,12 +338,16 @@ mod tests {
         stage.link("bin/second", "first").unwrap();
         stage.whole("bin/third", b"new", 0o755).unwrap();
         stage.whole("bin/fourth", b"new", 0o755).unwrap();
+        fs::create_dir(path("own")).unwrap();
+        fs::set_permissions(path("own"), Permissions::from_mode(0o701)).unwrap();
+        stage.own_folder("own", 0o1777).unwrap();
         // Renaming a file onto a folder fails, after the others were placed.
         fs::create_dir(path("bin/fourth")).unwrap();
         assert!(stage.commit().is_err());
+        assert_eq!(path("own").metadata().unwrap().mode() & 0o7777, 0o701);
         assert_eq!(fs::read(path("bin/first")).unwrap(), b"old");
         assert_eq!(fs::read_link(path("bin/second")).unwrap(), Path::new("somewhere"));
-        assert_eq!(listing(root.path()), ["bin", "bin/first", "bin/fourth", "bin/second"]);
+        assert_eq!(listing(root.path()), ["bin", "bin/first", "bin/fourth", "bin/second", "own"]);
     }
 
     #[test]
@@ -286,16 +358,25 @@ mod tests {
         fs::write(path("etc"), b"").unwrap();
         fs::create_dir(path("elsewhere")).unwrap();
         symlink("elsewhere", path("ours")).unwrap();
+        fs::write(path("bin/sudo"), b"theirs").unwrap();
+        symlink("theirs", path("bin/sudo2")).unwrap();
+        symlink("x", path("bin/sudo3")).unwrap();
         let before = listing(root.path());
         let mut stage = Stage::new(root.path());
         for (got, part) in [
             (stage.link("bin/claude", "x"), "and a folder"),
             (stage.whole("etc/file", b"", 0o644), "not a folder"),
-            (stage.own_folder("ours"), "not a folder"),
+            (stage.own_folder("ours", 0o755), "not a folder"),
+            (stage.own_folder("bin/sudo", 0o755), "not a folder"),
+            (stage.link_unless_foreign("bin/sudo", "x"), "does not come from this Feature"),
+            (stage.link_unless_foreign("bin/sudo2", "x"), "does not come from this Feature"),
+            (stage.link_unless_foreign("bin/claude", "x"), "does not come from this Feature"),
         ] {
             let error = got.unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
+        stage.link_unless_foreign("bin/sudo3", "x").unwrap();
+        stage.link_unless_foreign("bin/sudo4", "x").unwrap();
         drop(stage);
         assert_eq!(listing(root.path()), before);
     }

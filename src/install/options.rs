@@ -23,7 +23,7 @@ usage: sandbox-install [--root DIR] [--source DIR] [--release-host URL] [--relea
 Installs Claude Code and the sandbox's programs while an image is built.
 
   --root DIR          install below DIR instead of /
-  --source DIR        take sandboxd and agent-sandbox from DIR instead of this program's folder
+  --source DIR        take the sandbox's programs from DIR instead of this program's folder
   --release-host URL  take Claude Code from a mirror of its maker's release host, when NPMREGISTRY is empty
   --release-key FPR   accept manifests that the OpenPGP key with these 40 hexadecimal digits signed, instead of
                       the maker's; it is fetched from /keys/claude-code.asc at the release host
@@ -33,6 +33,8 @@ environment, as the dev container CLI sets it from the Feature's options:
   NPMREGISTRY         an npm registry to take Claude Code from, where VERSION may be any dist-tag;
                       when empty, its maker's release host
   ALLOW               further names that the container may reach
+  _REMOTE_USER        a user to make Claude Code's folders for, as far as /etc/passwd has one of the name;
+  _CONTAINER_USER     another
 ";
 
 /// Everything that was asked for, checked.
@@ -44,6 +46,8 @@ pub struct Options {
     pub from: Source,
     /// What the container may reach.
     pub policy: Policy,
+    /// Who will work in the container, by name: the remote user and the container's.
+    pub users: Vec<String>,
     /// Below which folder to install.
     pub root: PathBuf,
     /// The folder with the other programs.
@@ -131,6 +135,7 @@ pub fn parse(
         version: Wanted::parse(&version).ok_or(OptionError::Version(version))?,
         from,
         policy: Policy::from_options(&text("ALLOW")?)?,
+        users: vec![text("_REMOTE_USER")?, text("_CONTAINER_USER")?],
         root,
         source: source.map_or_else(own_folder, Ok)?,
     })))
@@ -176,11 +181,17 @@ mod tests {
     fn what_is_set_counts() {
         let options = parsed(
             &["--root", "/r", "--source=/s"],
-            &[("VERSION", "2.1.330"), ("NPMREGISTRY", "https://r.example/npm"), ("ALLOW", "api.example.com")],
+            &[
+                ("VERSION", "2.1.330"),
+                ("NPMREGISTRY", "https://r.example/npm"),
+                ("ALLOW", "api.example.com"),
+                ("_REMOTE_USER", "node"),
+            ],
         )
         .unwrap();
         assert_eq!(options.version.to_string(), "2.1.330");
         assert_eq!(options.from, Source::Npm(Url::parse("https://r.example/npm").unwrap()));
+        assert_eq!(options.users, ["node", ""]);
         assert_eq!((options.root, options.source), ("/r".into(), "/s".into()));
         assert_eq!(Ok(options.policy), Policy::from_options("api.example.com"));
     }

@@ -82,7 +82,7 @@ pub(crate) fn packument(name: &str, tarball: &str, integrity: Option<&str>) -> V
 
 /// A folder with the sandbox's programs, as the Feature brings them.
 pub(crate) fn programs(folder: &Path) {
-    for name in ["sandboxd", "agent-sandbox"] {
+    for name in ["sandboxd", "agent-sandbox", "sandbox-launch"] {
         let bytes = [elf(MACHINES.0, 100), name.into()].concat();
         fs::write(folder.join(name), bytes).unwrap();
     }

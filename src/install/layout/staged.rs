@@ -16,6 +16,8 @@ pub(super) struct Placement {
     /// A second name for what was at `to`, so that it can come back.
     backup: Option<PathBuf>,
     placed: bool,
+    /// The file and its mode, where that gives rights which no other name than the final one must give.
+    special: Option<(File, u32)>,
 }
 
 /// A file of a [`Stage`](super::Stage) that is being written.
@@ -28,7 +30,12 @@ pub struct StagedFile {
 impl Placement {
     /// What lies ready at `from` is to go to `to`.
     pub(super) fn new(from: PathBuf, to: PathBuf) -> Self {
-        Self { from, to, backup: None, placed: false }
+        Self { from, to, backup: None, placed: false, special: None }
+    }
+
+    /// The same for a complete `file`, which is to get a mode such as setuid in its place.
+    pub(super) fn make_special(&mut self, file: File, mode: u32) {
+        self.special = Some((file, mode));
     }
 
     /// Keeps what is there now.
@@ -49,7 +56,15 @@ impl Placement {
     pub(super) fn put(&mut self) -> Result<(), LayoutError> {
         fs::rename(&self.from, &self.to).map_err(fail("put in place", &self.to))?;
         self.placed = true;
-        Ok(())
+        let Some((file, mode)) = &self.special else { return Ok(()) };
+        file.set_permissions(Permissions::from_mode(*mode)).map_err(fail("set the mode of", &self.to))?;
+        // The kernel leaves such bits out without a word where the caller may not set them.
+        let got = file.metadata().map_err(fail("look at", &self.to))?.permissions().mode() & 0o7777;
+        if got == *mode {
+            Ok(())
+        } else {
+            Err(LayoutError::Mode { path: self.to.clone(), wanted: *mode, got })
+        }
     }
 
     /// Removes the second name; all is in place, so one that stays behind harms nobody.
@@ -100,14 +115,15 @@ impl StagedFile {
     }
 
     /// On the disk, root's, with exactly this mode.
-    pub fn finish(self, mode: u32) -> Result<(), LayoutError> {
+    pub fn finish(self, mode: u32) -> Result<File, LayoutError> {
         if runs_as_root() {
             fchown(&self.file, Some(0), Some(0)).map_err(fail("give to root", &self.path))?;
         }
         self.file
             .set_permissions(Permissions::from_mode(mode))
             .map_err(fail("set the mode of", &self.path))?;
-        self.file.sync_all().map_err(fail("write", &self.path))
+        self.file.sync_all().map_err(fail("write", &self.path))?;
+        Ok(self.file)
     }
 }
 
