@@ -12,6 +12,7 @@
 //!
 //! With every code but 0 nothing was changed.
 
+pub mod certificates;
 pub mod fetch;
 pub mod integrity;
 pub mod layout;
@@ -19,6 +20,7 @@ pub mod npm;
 pub mod openpgp;
 pub mod options;
 pub mod platform;
+pub mod proxy;
 pub mod release_host;
 mod resolve;
 pub mod source;
@@ -32,7 +34,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use fetch::{Client, FetchError};
+use fetch::{Client, FetchError, Waits};
 use layout::{LayoutError, Stage, StagedFile};
 use npm::NpmError;
 use options::{OptionError, Options};
@@ -198,7 +200,7 @@ pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<Record, Insta
     let platform = Platform::of_image(&options.root)?;
     // Before the long download, as it needs no network to fail.
     let programs = read_programs(&options.source, platform.machine)?;
-    let client = Client::new()?;
+    let client = Client::new(Waits::default(), &mut say)?;
     let release = options.from.resolve(&client, &options.version, platform)?;
     match release.signature {
         Some(Signature::VerifiedBy(key)) => say(&format!("verified the manifest's signature by {key}")),

@@ -3,42 +3,52 @@
 use std::env;
 use std::fmt;
 use std::io::{self, Read as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::config::Config;
 use ureq::http::header::{ACCEPT, LOCATION};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
-use ureq::{Agent, BodyReader, Proxy, ProxyProtocol};
+use ureq::{Agent, BodyReader, Proxy};
 
+use super::certificates::{self, NoCertificates};
+use super::proxy::{Named, NotAProxy, Proxies};
 use super::resolve::SystemFiles;
 use super::url::{Url, UrlError};
 
-/// To reach a server and agree on TLS with it.
-const CONNECT: Duration = Duration::from_secs(30);
+/// How long is waited for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// To reach a server and agree on TLS with it.
+    pub connect: Duration,
+    /// Without a single byte.
+    pub stall: Duration,
+    /// For a whole body: a server that drips one byte a minute does not hold a build for ever.
+    pub body: Duration,
+}
 
-/// Without a single byte.
-const STALL: Duration = Duration::from_secs(60);
-
-/// For a whole body: a server that drips one byte a minute does not hold a build for ever.
-const WHOLE_BODY: Duration = Duration::from_secs(45 * 60);
+impl Default for Waits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(30),
+            stall: Duration::from_secs(60),
+            body: Duration::from_secs(45 * 60),
+        }
+    }
+}
 
 const MAX_REDIRECTS: usize = 5;
-
-/// What points the certificate search elsewhere, as for OpenSSL.
-const CERTIFICATE_VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
 /// Why something could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// The variables that name the trusted roots name none.
-    #[error(
-        "SSL_CERT_FILE or SSL_CERT_DIR is set, and no certificate could be read from there{0}; correct or unset them"
-    )]
-    Certificates(String),
+    #[error(transparent)]
+    Certificates(#[from] NoCertificates),
     /// A proxy that is not an HTTP one.
-    #[error("the proxy from the environment is not an http or https one; set HTTPS_PROXY to an HTTP proxy")]
-    Proxy,
+    #[error(transparent)]
+    Proxy(#[from] NotAProxy),
     /// No answer, or no HTTP one.
     #[error(
         "cannot fetch {url}: {why}; check the network of the build, HTTPS_PROXY and the option `npmRegistry`"
@@ -91,7 +101,10 @@ pub enum FetchError {
 /// An HTTP client that goes where [`Url`] allows and nowhere else.
 #[derive(Debug)]
 pub struct Client {
-    agent: Agent,
+    direct: Agent,
+    /// The same through the proxy; where there is none, it is not used.
+    proxied: Agent,
+    proxies: Proxies,
 }
 
 /// A response whose head was accepted and whose body is still to come.
@@ -103,32 +116,31 @@ pub struct Download {
 }
 
 impl Client {
-    /// A client with the trusted roots and the proxy of the environment.
-    pub fn new() -> Result<Self, FetchError> {
-        let proxy = Proxy::try_from_env();
-        // Without this the client would leave a proxy it cannot speak to aside, and go directly.
-        if proxy
-            .as_ref()
-            .is_some_and(|proxy| !matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https))
-        {
-            return Err(FetchError::Proxy);
-        }
-        let config = Config::builder()
-            .user_agent(concat!("sandbox-install/", env!("CARGO_PKG_VERSION")))
-            .tls_config(TlsConfig::builder().root_certs(roots()?).build())
-            .proxy(proxy)
-            .http_status_as_error(false)
-            // Each hop is checked here, which the client's own following would not do.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .timeout_connect(Some(CONNECT))
-            .timeout_recv_response(Some(STALL))
-            .timeout_per_read(Some(STALL))
-            .timeout_per_write(Some(STALL))
-            .timeout_recv_body(Some(WHOLE_BODY))
+    /// A client with the trusted roots and the proxy of the environment; `say` is told what of it is left aside.
+    pub fn new(waits: Waits, say: &mut impl FnMut(&str)) -> Result<Self, FetchError> {
+        let proxies = Proxies::read(|name| env::var_os(name));
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::from(certificates::roots(say)?))
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .build();
-        let agent = Agent::with_parts(config, DefaultConnector::default(), SystemFiles);
-        Ok(Self { agent })
+        let agent = |proxy: Option<&Proxy>| {
+            let config = Config::builder()
+                .user_agent(concat!("sandbox-install/", env!("CARGO_PKG_VERSION")))
+                .tls_config(tls.clone())
+                .proxy(proxy.cloned())
+                .http_status_as_error(false)
+                // Each hop is checked here, which the client's own following would not do.
+                .max_redirects(0)
+                .max_redirects_will_error(false)
+                .timeout_connect(Some(waits.connect))
+                .timeout_recv_response(Some(waits.stall))
+                .timeout_per_read(Some(waits.stall))
+                .timeout_per_write(Some(waits.stall))
+                .timeout_recv_body(Some(waits.body))
+                .build();
+            Agent::with_parts(config, DefaultConnector::default(), SystemFiles)
+        };
+        Ok(Self { direct: agent(None), proxied: agent(proxies.proxy()), proxies })
     }
 
     /// The whole body at `url`, of at most `limit` bytes.
@@ -145,13 +157,13 @@ impl Client {
     pub fn get(&self, url: &Url, accept: &str, limit: u64) -> Result<Download, FetchError> {
         let mut here = url.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let mut request = self.agent.get(here.uri()).header(ACCEPT, accept);
-            if here.is_loopback() {
-                request = request.config().proxy(None).build();
-            }
-            let response = request
-                .call()
-                .map_err(|error| FetchError::Unreachable { url: here.clone(), why: reason(error) })?;
+            let proxy = self.proxies.before(&here)?;
+            let agent = if proxy.is_some() { &self.proxied } else { &self.direct };
+            let response = agent.get(here.uri()).header(ACCEPT, accept).call();
+            let response = response.map_err(|error| FetchError::Unreachable {
+                url: here.clone(),
+                why: with_proxy(proxy, reason(error)),
+            })?;
             let status = response.status();
             if status.is_redirection() {
                 let location = response.headers().get(LOCATION);
@@ -216,26 +228,25 @@ impl Download {
     }
 }
 
-/// The roots to trust: the image's own, which hold a company's proxy; else a copy of Mozilla's.
-fn roots() -> Result<RootCerts, FetchError> {
-    let found = rustls_native_certs::load_native_certs();
-    if !found.certs.is_empty() {
-        let certificates = found.certs.iter();
-        let certificates = certificates.map(|der| Certificate::from_der(der.as_ref()).to_owned());
-        return Ok(RootCerts::from(certificates));
+fn with_proxy(proxy: Option<&Named>, why: String) -> String {
+    match proxy {
+        Some(proxy) => format!("through the proxy {proxy}: {why}"),
+        None => why,
     }
-    // Somebody who names the roots to trust does not want others trusted instead.
-    if CERTIFICATE_VARIABLES.iter().any(|name| env::var_os(name).is_some()) {
-        let first = found.errors.first().map(|error| format!(" ({error})"));
-        return Err(FetchError::Certificates(first.unwrap_or_default()));
-    }
-    Ok(RootCerts::WebPki)
 }
 
 fn reason(error: ureq::Error) -> String {
     let text = match error {
         ureq::Error::Io(error) => error.to_string(),
         ureq::Error::HostNotFound => "the name of the host does not resolve".to_owned(),
+        // The client's own words hold the status twice.
+        ureq::Error::ConnectProxyFailed(said) if said.contains("407") => {
+            "it wants a user and a password, or refuses the ones in its address (407)".to_owned()
+        }
+        ureq::Error::ConnectProxyFailed(said) => match said.rsplit_once('/') {
+            Some((_, status)) => format!("it answers {status}"),
+            None => "it ends the connection without an answer".to_owned(),
+        },
         ureq::Error::Timeout(_) => "no answer in time".to_owned(),
         ureq::Error::Rustls(error) => error.to_string(),
         other => other.to_string(),

@@ -75,6 +75,16 @@ impl Url {
         }
     }
 
+    /// The host, an address without its brackets.
+    pub fn host(&self) -> &str {
+        self.0.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// The port, also where it is not written.
+    pub fn port(&self) -> u16 {
+        self.0.port_u16().unwrap_or(if self.0.scheme_str() == Some("http") { 80 } else { 443 })
+    }
+
     /// Whether the host is this machine, which no proxy stands before.
     pub fn is_loopback(&self) -> bool {
         self.0.host().is_some_and(is_loopback)

@@ -3,9 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod connect_proxy;
+#[path = "../lab/mod.rs"]
+#[expect(dead_code, reason = "the firewall's tests use the rest")]
+mod lab;
 mod layout;
 mod openpgp;
 mod package;
+mod proxy;
 mod release_host;
 mod server;
 mod setup;

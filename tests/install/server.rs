@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -37,6 +37,9 @@ impl Answer {
     }
 }
 
+/// Any port of this machine's own address.
+const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
 type Answers = Arc<Mutex<HashMap<String, Answer>>>;
 
 /// A running server; it ends with the test's process.
@@ -47,18 +50,20 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves plain HTTP on a free port.
+    /// Serves plain HTTP on a free port of loopback.
     pub(crate) fn start() -> Self {
-        Self::start_with(None)
+        Self::start_at(LOOPBACK, None)
     }
 
-    /// Serves HTTPS on a free port.
+    /// Serves HTTPS on a free port of loopback.
     pub(crate) fn start_tls(config: ServerConfig) -> Self {
-        Self::start_with(Some(Arc::new(config)))
+        Self::start_at(LOOPBACK, Some(config))
     }
 
-    fn start_with(config: Option<Arc<ServerConfig>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// Serves on `address`, in the calling thread's network namespace.
+    pub(crate) fn start_at(address: SocketAddr, config: Option<ServerConfig>) -> Self {
+        let config = config.map(Arc::new);
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let answers = Answers::default();
         let (tls, served) = (config.is_some(), Arc::clone(&answers));
