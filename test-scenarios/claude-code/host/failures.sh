@@ -267,6 +267,19 @@ trouble() {
     check "after a pause ($user) it is ready" docker exec --user vscode "$name" agent-sandbox wait --timeout 10
     stays_closed "after a pause ($user)" "$name"
 
+    # A user takes all the places in the daemon's queue, and holds what it opens.
+    docker exec --detach --user vscode "$name" perl -MSocket -e '
+        for (1 .. 500) {
+            socket(my $socket, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0) or last;
+            connect($socket, pack_sockaddr_un("/run/agent-sandbox/control.sock"));
+            push @held, $socket;
+        }
+        sleep 5'
+    out=$(timeout 20 docker exec --user vscode "$name" agent-sandbox status 2>&1) && code=0 || code=$?
+    check "the daemon's queue is full ($user): it is told or answered: $(head -n 1 <<<"$out")" [ "$code" -le 1 ]
+    stays_closed "the daemon's queue is full ($user)" "$name"
+    check "the daemon's queue was full ($user): ready again" docker exec --user vscode "$name" agent-sandbox wait --timeout 30
+
     check_not "a user cannot kill the daemon ($user)" docker exec --user vscode "$name" bash -c "kill -9 $daemon"
     docker exec --user root "$name" bash -c "kill -9 $daemon"
     out=$(docker exec --user vscode "$name" agent-sandbox exec true 2>&1) && code=0 || code=$?

@@ -12,6 +12,8 @@ use crate::sh;
 /// Addresses are those that RFC 5737 and RFC 3849 set aside for documentation.
 const SUBNET4: &str = "203.0.113.0/24";
 const SUBNET6: &str = "2001:db8:113::/64";
+/// The image of its hosts.
+pub const IMAGE: &str = "agent-sandbox-test/stand-in";
 /// The only DNS server of this internet.
 pub const DNS: &str = "203.0.113.53";
 /// The scripted Messages API, as `api.test.example`.
@@ -37,7 +39,7 @@ pub struct Internet {
 impl Internet {
     /// Sets it up with `program`, the static stand-in.
     pub fn start(docker: &Rc<Docker>, program: &Path) -> anyhow::Result<Self> {
-        let image = "agent-sandbox-test/stand-in";
+        let image = IMAGE;
         let tar = tempfile::NamedTempFile::new()?;
         let folder = program.parent().context("the stand-in has no folder")?;
         sh::run(Command::new("tar").arg("-cf").arg(tar.path()).arg("-C").arg(folder).arg("stand-in"))?;

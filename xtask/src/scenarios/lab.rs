@@ -91,6 +91,7 @@ impl<'a> Lab<'a> {
             ("REGISTRY", format!("localhost:{}/{NAMESPACE}", registry.port())),
             ("NETWORK", internet.network.clone()),
             ("DNS", internet::DNS.to_owned()),
+            ("STAND_IN", internet::IMAGE.to_owned()),
         ]);
         let tests = prepared.root.join("test-scenarios");
         let staged = stage(&prepared.packed, &tests, &prepared.root.join("target/devcontainer"), &values)?;
