@@ -32,6 +32,11 @@ pub enum AskError {
     /// Somebody else than root listens.
     #[error("{path} is served by uid {0} instead of root", path = paths::CONTROL)]
     Impostor(u32),
+    /// It takes the connection and says nothing.
+    #[error(
+        "sandboxd does not answer, so nothing says now that the network is closed; restart the container"
+    )]
+    Silent,
     /// The answer was cut off or is no answer.
     #[error("sandboxd gave no answer that reads: {0}")]
     Garbled(String),
@@ -49,7 +54,10 @@ pub fn status() -> Result<Status, AskError> {
     }
     stream.set_read_timeout(Some(PATIENCE)).map_err(AskError::NotRunning)?;
     let mut answer = Vec::new();
-    stream.take(MAX_ANSWER).read_to_end(&mut answer).map_err(|error| AskError::Garbled(error.to_string()))?;
+    stream.take(MAX_ANSWER).read_to_end(&mut answer).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => AskError::Silent,
+        _ => AskError::Garbled(error.to_string()),
+    })?;
     serde_json::from_slice(&answer).map_err(|error| AskError::Garbled(error.to_string()))
 }
 

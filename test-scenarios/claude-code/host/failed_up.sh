@@ -35,7 +35,7 @@ fails() {
     check "$claim: a second up fails, too" [ "$code" -ne 0 ]
     check_not "$claim: and still nothing runs" running
     docker logs "$container" >"$WORK/logs" 2>&1
-    check "$claim: the container's log says it for each start" [ "$(grep -c "$sentence" "$WORK/logs")" -ge 2 ]
+    check "$claim: the container's log says it for each start" [ "$(grep -c -e "$sentence" "$WORK/logs")" -ge 2 ]
     docker rm --force --volumes "${containers[@]}" >/dev/null
 }
 fails "the host's network" "--network=host" --cap-drop=ALL --network=host
