@@ -8,7 +8,7 @@
 //! | 3 | the network, or a host that answers something else |
 //! | 4 | what came is not what was announced or signed, or not a program for this machine |
 //! | 5 | the file system: no space, no right, or something in the way |
-//! | 6 | a machine that Claude Code, or this release of it, is not published for |
+//! | 6 | a machine that Claude Code, or this release of it, is not published for, or an image that lacks what it needs to start |
 //!
 //! With every code but 0 nothing was changed.
 
@@ -24,6 +24,7 @@ pub mod proxy;
 pub mod release_host;
 mod resolve;
 pub mod source;
+pub mod startable;
 pub mod unpack;
 pub mod url;
 pub mod users;
@@ -41,6 +42,7 @@ use options::{OptionError, Options};
 use platform::{ELF_HEAD, ElfError, Machine, Platform, PlatformError};
 use release_host::ReleaseHostError;
 use source::{Kind, Release, Signature};
+use startable::StartError;
 use unpack::UnpackError;
 
 /// Claude Code itself, which only the launcher starts.
@@ -146,6 +148,14 @@ pub enum InstallError {
         /// What it is.
         source: ElfError,
     },
+    /// A program that the image cannot start.
+    #[error("the program of {release} {source}; nothing was installed")]
+    Start {
+        /// What it came with.
+        release: String,
+        /// What is missing.
+        source: StartError,
+    },
     /// The file system.
     #[error(transparent)]
     Layout(#[from] LayoutError),
@@ -188,9 +198,13 @@ impl InstallError {
                 _ => 3,
             },
             Self::Fetch(_) => 3,
-            Self::Integrity { .. } | Self::Size { .. } | Self::Unpack(_) | Self::Program { .. } => 4,
+            Self::Integrity { .. }
+            | Self::Size { .. }
+            | Self::Unpack(_)
+            | Self::Program { .. }
+            | Self::Start { source: StartError::Broken(_), .. } => 4,
             Self::Source { .. } | Self::Layout(_) => 5,
-            Self::Platform(_) => 6,
+            Self::Platform(_) | Self::Start { source: StartError::Missing { .. }, .. } => 6,
         }
     }
 }
@@ -217,7 +231,7 @@ pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<Record, Insta
         stage.own_folder(folder, mode)?;
     }
     stage.link_unless_foreign(SUDO, LINK_TARGET)?;
-    stage_claude(&mut stage, &client, &release, platform.machine, &mut say)?;
+    stage_claude(&mut stage, &client, &release, platform, &mut say)?;
 
     for ((_, path, mode), bytes) in PROGRAMS.iter().zip(programs) {
         stage.whole(path, &bytes, *mode)?;
@@ -260,7 +274,7 @@ fn stage_claude(
     stage: &mut Stage,
     client: &Client,
     release: &Release,
-    machine: Machine,
+    platform: Platform,
     say: &mut impl FnMut(&str),
 ) -> Result<(), InstallError> {
     let mut program = stage.file(CLAUDE)?;
@@ -277,9 +291,12 @@ fn stage_claude(
         }
     }
     let head = program.head(ELF_HEAD as u64)?;
-    machine
+    platform
+        .machine
         .check_elf(&head)
         .map_err(|source| InstallError::Program { release: release.to_string(), source })?;
+    startable::check(program.reread()?, stage.root(), platform)
+        .map_err(|source| InstallError::Start { release: release.to_string(), source })?;
     program.finish(0o755)?;
     Ok(())
 }

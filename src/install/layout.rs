@@ -94,6 +94,11 @@ impl Stage {
         }
     }
 
+    /// Where the image starts.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// A file for `path`, below the root.
     pub fn file(&mut self, path: &str) -> Result<StagedFile, LayoutError> {
         let (from, to) = self.place(path)?;

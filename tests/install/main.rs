@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod connect_proxy;
+mod image;
 #[path = "../lab/mod.rs"]
 #[expect(dead_code, reason = "the firewall's tests use the rest")]
 mod lab;

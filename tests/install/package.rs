@@ -31,12 +31,64 @@ pub(crate) fn path(name: &str) -> String {
     format!("/{}", name.replace('/', "%2f"))
 }
 
-/// A file that starts as a program for `machine` does.
-pub(crate) fn elf(machine: u16, size: usize) -> Vec<u8> {
+/// What a program for `machine` starts with, with nothing for the kernel to load.
+fn elf_header(machine: u16) -> Vec<u8> {
     let mut elf = b"\x7fELF\x02\x01\x01".to_vec();
     elf.resize(16, 0);
     elf.extend(3_u16.to_le_bytes());
     elf.extend(machine.to_le_bytes());
+    elf.extend(1_u32.to_le_bytes());
+    elf.resize(ELF_HEADER, 0);
+    elf
+}
+
+/// The length of the header, and of each segment's.
+const ELF_HEADER: usize = 64;
+const ELF_SEGMENT: usize = 56;
+
+/// A program for this machine that wants to be loaded by `loader` with `libraries` (elf(5)).
+pub(crate) fn dynamic_elf(loader: &str, libraries: &[&str]) -> Vec<u8> {
+    let word = |value: usize| (value as u64).to_le_bytes();
+    let mut names = b"\0".to_vec();
+    let mut dynamic = Vec::new();
+    for library in libraries {
+        dynamic.push([word(1), word(names.len())].concat());
+        names.extend([library.as_bytes(), b"\0"].concat());
+    }
+    // The table of names lies behind everything else; memory starts at an address of its own.
+    let start = 0x20_0000;
+    let loader = [loader.as_bytes(), b"\0"].concat();
+    let loader_at = ELF_HEADER + 3 * ELF_SEGMENT;
+    let dynamic_at = (loader_at + loader.len()).next_multiple_of(8);
+    let dynamic_length = (dynamic.len() + 3) * 16;
+    let names_at = dynamic_at + dynamic_length;
+    dynamic.push([word(5), word(start + names_at)].concat());
+    dynamic.push([word(10), word(names.len())].concat());
+    dynamic.push([word(0), word(0)].concat());
+
+    let mut elf = elf_header(MACHINES.0);
+    elf[32..40].copy_from_slice(&word(ELF_HEADER));
+    elf[54..58].copy_from_slice(&[56, 0, 3, 0]);
+    let whole = names_at + names.len();
+    for (kind, at, length) in
+        [(3_u32, loader_at, loader.len()), (1, 0, whole), (2, dynamic_at, dynamic_length)]
+    {
+        elf.extend(kind.to_le_bytes());
+        elf.extend(4_u32.to_le_bytes());
+        for value in [at, start + at, start + at, length, length, 8] {
+            elf.extend(word(value));
+        }
+    }
+    elf.extend(loader);
+    elf.resize(dynamic_at, 0);
+    elf.extend(dynamic.concat());
+    elf.extend(names);
+    elf
+}
+
+/// The same with noise behind it.
+pub(crate) fn elf(machine: u16, size: usize) -> Vec<u8> {
+    let mut elf = elf_header(machine);
     // Bytes that gzip does not make small, so that a size here is one on the wire.
     let noise = std::iter::successors(Some(1_u64), |n| {
         let n = n ^ (n << 13);
