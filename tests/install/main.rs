@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod connect_proxy;
+mod disk;
+mod hang;
 mod image;
 #[path = "../lab/mod.rs"]
 #[expect(dead_code, reason = "the firewall's tests use the rest")]
@@ -22,13 +24,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::{Command, Output};
 
 use tar::EntryType;
 
 use package::{MACHINES, VERSION, elf, integrity, packument, tgz};
 use server::Answer;
-use setup::{INSTALLER, Setup, expect_failure, is_root, tree};
+use setup::{Setup, tree};
 
 #[test]
 fn installs_everything_with_exact_modes() {
@@ -186,32 +187,4 @@ fn an_image_with_something_in_the_way() {
     let setup = Setup::new();
     fs::create_dir_all(setup.path("usr/local/bin/claude")).unwrap();
     setup.refused(&[], 5, "in the way and a folder");
-}
-
-#[test]
-fn a_full_disk() {
-    let setup = Setup::new();
-    setup.publish(&tgz(EntryType::Regular, &elf(MACHINES.0, 4 << 20)));
-    // With three megabytes the archive does not fit, with six the program beside it does not.
-    for size in ["3m", "6m"] {
-        let Some(output) = run_on_small_disk(&setup, size) else {
-            eprintln!("SKIPPED a_full_disk: needs root and the right to mount");
-            return;
-        };
-        expect_failure(&output, 5, "No space left on device");
-        assert_eq!(String::from_utf8(output.stdout).unwrap(), "", "left behind");
-    }
-}
-
-/// Runs with a full-to-be file system at the root, and prints what is left on it afterwards.
-fn run_on_small_disk(setup: &Setup, size: &str) -> Option<Output> {
-    // The mount is private to the script, so the listing has to be taken in there.
-    let script = "mount -t tmpfs -o size=$1,mode=755 tmpfs \"$2\" || exit 99
-        \"$3\" --root \"$2\" --source \"$4\"; code=$?; find \"$2\" -mindepth 1; exit $code";
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh", size]);
-    command.arg(setup.root.path()).arg(INSTALLER).arg(setup.source.path());
-    command.env("NPMREGISTRY", setup.server.url());
-    let output = command.output().ok().filter(|_| is_root())?;
-    (output.status.code() != Some(99)).then_some(output)
 }

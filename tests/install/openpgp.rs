@@ -167,6 +167,58 @@ fn every_truncation_and_every_flipped_bit() {
     }
 }
 
+/// Pieces of keys and signatures put together anew: whatever comes of it never vouches for another manifest,
+/// and never panics. What is not signed, such as armour or a subkey that did not sign, may well be changed.
+#[test]
+fn no_mixture_vouches_for_another_manifest() {
+    let files = [
+        file!("rsa.key"),
+        file!("rsa.asc"),
+        file!("subkeys.asc"),
+        file!("both.asc"),
+        file!("revoked.asc"),
+        file!("rsa.sig"),
+        file!("rsa-armor.sig"),
+        file!("subkeys.sig"),
+    ];
+    // Xorshift: the same on every run.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).unwrap() % below.max(1)
+    };
+    let mut mix = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        for _ in 0..random(4) {
+            let at = random(bytes.len());
+            match random(3) {
+                0 if at < bytes.len() => bytes[at] = u8::try_from(random(256)).unwrap(),
+                1 => {
+                    bytes.drain(at..bytes.len().min(at + random(40)));
+                }
+                _ => {
+                    let other = files[random(files.len())];
+                    let from = random(other.len());
+                    let piece = &other[from..other.len().min(from + random(400))];
+                    bytes.splice(at..at, piece.iter().copied());
+                }
+            }
+        }
+        bytes
+    };
+    let mut still_good = 0;
+    for (key, name, signature) in good().into_iter().cycle().take(5000) {
+        let (key, signature) = (mix(key), mix(signature));
+        let check = |manifest: &[u8]| verify(&key, fingerprint(name), &signature, manifest, JULY).is_ok();
+        assert!(!check(b"{\"version\":\"6.6.6\"}"));
+        still_good += i32::from(check(file!("manifest.json")));
+    }
+    // Else the mixtures would be too wild to say anything.
+    assert!(still_good > 100, "{still_good}");
+}
+
 /// `bytes` with each bit flipped, cut at each place, and with each byte missing or twice.
 fn changes(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     let flipped = (0..bytes.len() * 8).map(|bit| {

@@ -243,6 +243,14 @@ fn a_program_that_is_not_what_was_announced() {
     refused(&setup, "latest", 4, "is not 200000 bytes long");
     put(Answer::ok(program.clone()).cut(10_000));
     refused(&setup, "latest", 3, "broke off after 190000 bytes");
+    put(Answer::ok(program.clone()).chunked().cut(10_000));
+    refused(&setup, "latest", 3, "broke off after 190000 bytes");
+    for status in [404, 410, 500] {
+        put(Answer { status, ..Answer::ok("") });
+        refused(&setup, "latest", 3, &format!("answered {status}"));
+    }
+    put(Answer::redirect(&itself));
+    refused(&setup, "latest", 3, "redirects more than");
     put(Answer { length: (1 << 30) + 1, ..Answer::ok("") });
     refused(&setup, "latest", 3, "sends more than 1073741824 bytes");
     put(Answer::redirect("http://192.0.2.1/claude"));

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -16,13 +17,25 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
     /// The length in the head; the connection is closed after the body in any case.
     pub(crate) length: usize,
+    /// Says no length, and sends the body in pieces.
+    pub(crate) chunked: bool,
+    /// When to stop without closing the connection.
+    pub(crate) hang: Option<Hang>,
+}
+
+/// Where a server falls silent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hang {
+    BeforeHead,
+    InHead,
+    AfterBody,
 }
 
 impl Answer {
     /// 200 with the whole body.
     pub(crate) fn ok(body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
-        Self { status: 200, location: None, length: body.len(), body }
+        Self { status: 200, location: None, length: body.len(), body, chunked: false, hang: None }
     }
 
     /// A redirect to `location`.
@@ -35,10 +48,23 @@ impl Answer {
         self.body.truncate(self.length - missing);
         self
     }
+
+    /// In pieces, without a length in the head.
+    pub(crate) fn chunked(self) -> Self {
+        Self { chunked: true, ..self }
+    }
+
+    /// Falls silent.
+    pub(crate) fn hang(self, hang: Hang) -> Self {
+        Self { hang: Some(hang), ..self }
+    }
 }
 
 /// Any port of this machine's own address.
 const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// Longer than any test waits.
+const SILENCE: Duration = Duration::from_secs(20);
 
 type Answers = Arc<Mutex<HashMap<String, Answer>>>;
 
@@ -108,11 +134,32 @@ fn serve(stream: impl Read + Write, answers: &Mutex<HashMap<String, Answer>>) ->
     let answer = answer.unwrap_or(Answer { status: 404, ..Answer::ok("") });
     let location = answer.location.map_or(String::new(), |url| format!("location: {url}\r\n"));
     let stream = stream.get_mut();
-    write!(
-        stream,
-        "HTTP/1.1 {} -\r\ncontent-length: {}\r\nconnection: close\r\n{location}\r\n",
-        answer.status, answer.length
-    )?;
-    stream.write_all(&answer.body)?;
-    stream.flush()
+    let silence = |at: Hang| {
+        if answer.hang == Some(at) {
+            thread::sleep(SILENCE);
+        }
+    };
+    silence(Hang::BeforeHead);
+    write!(stream, "HTTP/1.1 {} -\r\n", answer.status)?;
+    stream.flush()?;
+    silence(Hang::InHead);
+    write!(stream, "connection: close\r\n{location}")?;
+    if answer.chunked {
+        write!(stream, "transfer-encoding: chunked\r\n\r\n")?;
+        for piece in answer.body.chunks(5000) {
+            write!(stream, "{:x}\r\n", piece.len())?;
+            stream.write_all(piece)?;
+            write!(stream, "\r\n")?;
+        }
+        // Only the last piece, of no bytes, says that it was all.
+        if answer.body.len() == answer.length {
+            write!(stream, "0\r\n\r\n")?;
+        }
+    } else {
+        write!(stream, "content-length: {}\r\n\r\n", answer.length)?;
+        stream.write_all(&answer.body)?;
+    }
+    stream.flush()?;
+    silence(Hang::AfterBody);
+    Ok(())
 }
