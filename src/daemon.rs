@@ -4,8 +4,11 @@
 //! daemon listens; otherwise it says one sentence, ends PID 1 and fails.
 
 mod control;
+mod denied;
+mod dns;
 mod end;
 mod hosts_file;
+mod log;
 mod policy_file;
 mod preflight;
 mod resolve;
@@ -23,6 +26,11 @@ use crate::paths;
 pub use end::end_container;
 pub use run::run;
 pub use start::{StartError, ensure_running, start};
+
+/// The daemon's worker that answers DNS questions; for the daemon to start.
+pub fn answer_dns() -> anyhow::Result<()> {
+    dns::worker::run()
+}
 
 /// What the daemon writes to its starter once it listens.
 const LISTENING: &str = "listening";

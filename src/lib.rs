@@ -9,13 +9,16 @@ pub mod client;
 pub mod compat;
 pub mod confine;
 pub mod daemon;
+pub mod descriptors;
 pub mod egress;
 pub mod exit;
 pub mod firewall;
 #[cfg(feature = "installer")]
 pub mod install;
 pub mod launch;
+pub mod log;
 pub mod paths;
 pub mod policy;
 pub mod status;
+pub mod utc;
 pub mod verify;

@@ -29,3 +29,5 @@ pub const CLAUDE: &str = "/usr/local/lib/agent-sandbox/claude";
 pub const HOSTS: &str = "/etc/hosts";
 /// Where the container's resolver is named.
 pub const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// Where refused names are written down.
+pub const LOG: &str = "/var/log/agent-sandbox";

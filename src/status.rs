@@ -16,7 +16,7 @@ pub struct Status {
     pub problem: Option<String>,
     /// Whether every allowed name has been asked for once.
     pub ready: bool,
-    /// Packets refused since the table was put there.
+    /// Packets refused, and flows answered here instead, since the table was put there.
     pub refused_packets: u64,
     /// When default-deny was read back, in milliseconds since 1970.
     pub default_deny_at_ms: u64,
@@ -24,6 +24,28 @@ pub struct Status {
     pub ready_at_ms: Option<u64>,
     /// The allowed names.
     pub names: Vec<NameStatus>,
+    /// Why DNS questions get no answer, where they do not; nothing is open for that.
+    #[serde(default)]
+    pub dns_problem: Option<String>,
+    /// Names that were asked for and are not in the policy, the latest first.
+    #[serde(default)]
+    pub denied: Vec<Denied>,
+    /// Questions for further such names than are kept.
+    #[serde(default)]
+    pub denied_others: u64,
+}
+
+/// A name that was asked for and refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denied {
+    /// The name.
+    pub name: String,
+    /// How many questions asked for it; a lookup is often two, for IPv4 and IPv6.
+    pub questions: u64,
+    /// When it was asked for first, in milliseconds since 1970.
+    pub first_ms: u64,
+    /// When it was asked for last, in milliseconds since 1970.
+    pub last_ms: u64,
 }
 
 /// An allowed name as it stands.

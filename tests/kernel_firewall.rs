@@ -2,13 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[expect(dead_code, reason = "other tests use the rest of it")]
 mod lab;
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, UdpSocket};
 
 use agent_sandbox::firewall::plan::{MARK, Upstream, plan};
-use agent_sandbox::firewall::ruleset::{Expr, PayloadBase};
+use agent_sandbox::firewall::ruleset::{AddressOf, Expr, PayloadBase};
 use agent_sandbox::firewall::{self, FirewallError};
 use lab::{Lab, tcp_probe, udp_probe, udp_socket};
 use socket2::SockRef;
@@ -197,6 +198,9 @@ fn reading_back_sees_tampering_and_applying_again_mends_it() {
         &["nft", "flush", "chain", "inet", "agent_sandbox", "output"][..],
         &["nft", "insert", "rule", "inet", "agent_sandbox", "output", "accept"],
         &["nft", "add", "rule", "inet", "agent_sandbox", "dns", "accept"],
+        &["nft", "flush", "chain", "inet", "agent_sandbox", "leave"],
+        &["nft", "insert", "rule", "inet", "agent_sandbox", "questions", "udp dport 53 redirect to :53"],
+        &["nft", "insert", "rule", "inet", "agent_sandbox", "questions", "accept"],
         &["nft", "chain", "inet", "agent_sandbox", "output", "{ policy accept; }"],
         &["nft", "add", "table", "inet", "agent_sandbox", "{ flags dormant; }"],
         &["nft", "add", "element", "inet", "agent_sandbox", "allow4", "{ 198.51.100.1 . 443 }"],
@@ -252,7 +256,9 @@ fn a_flow_forged_over_loopback_opens_nothing() {
     let Some(lab) = open_lab() else { return };
     // Without the rule against foreign sources the attack works, though default-deny is in force.
     let mut weak = plan(&Upstream::None);
-    weak.chains[0].rules.retain(|rule| !rule.iter().any(|expr| matches!(expr, Expr::SourceType { .. })));
+    weak.chains[0].rules.retain(|rule| {
+        !rule.iter().any(|expr| matches!(expr, Expr::AddressType { of: AddressOf::Source, .. }))
+    });
     lab.inside(|| firewall::apply(&weak)).unwrap();
     assert!(lab.udp(SERVER6).is_err(), "the plain way is closed");
     answer_a_forged_flow(&lab).expect("the attack works where the rule is missing");

@@ -11,12 +11,13 @@ use std::time::Duration;
 use agent_sandbox::confine::{self, NotStarted};
 use agent_sandbox::status::Status;
 use agent_sandbox::verify::{self, Outcome, Row};
-use agent_sandbox::{client, compat, exit, launch};
+use agent_sandbox::{client, compat, exit, launch, log};
 
 const USAGE: &str = "usage: agent-sandbox COMMAND
   status [--json]          what is in force now
   wait [--timeout SECS]    wait until the sandbox is in force and ready [default: 120]
   verify [--json]          try the ways out
+  log [--json]             the names that were refused, and the option that would allow them
   exec PROGRAM [ARG...]    start a program as the agent is started
   start [PROGRAM [ARG...]] start the sandbox where no entrypoint did, then a program of yours";
 
@@ -48,6 +49,7 @@ enum Command {
     Status { json: bool },
     Wait { timeout: Duration },
     Verify { json: bool },
+    Log { json: bool },
     Exec { program: OsString, arguments: Vec<OsString> },
     Start { command: Vec<OsString> },
     Help,
@@ -61,6 +63,7 @@ fn parse(arguments: &[OsString]) -> Result<Command, lexopt::Error> {
             Some("status") => Command::Status { json: false },
             Some("wait") => Command::Wait { timeout: Duration::from_secs(120) },
             Some("verify") => Command::Verify { json: false },
+            Some("log") => Command::Log { json: false },
             Some("exec") => {
                 let mut rest = parser.raw_args()?;
                 let program = rest.next().ok_or("exec: a program is missing")?;
@@ -75,7 +78,9 @@ fn parse(arguments: &[OsString]) -> Result<Command, lexopt::Error> {
     };
     while let Some(argument) = parser.next()? {
         match (&mut command, argument) {
-            (Command::Status { json } | Command::Verify { json }, Long("json")) => *json = true,
+            (Command::Status { json } | Command::Verify { json } | Command::Log { json }, Long("json")) => {
+                *json = true;
+            }
             (Command::Wait { timeout }, Long("timeout")) => {
                 *timeout = Duration::from_secs(lexopt::ValueExt::parse(&parser.value()?)?);
             }
@@ -104,6 +109,13 @@ fn run(command: Command) -> ExitCode {
                     let problem = name.problem.as_deref().unwrap_or("no addresses");
                     eprintln!("agent-sandbox: {} cannot be reached yet: {problem}", name.name);
                 }
+                ExitCode::from(exit::OK)
+            }
+            Err(error) => failed(&error),
+        },
+        Command::Log { json } => match client::status() {
+            Ok(status) => {
+                print!("{}", if json { log::lines(&status.denied) } else { log::table(&status) });
                 ExitCode::from(exit::OK)
             }
             Err(error) => failed(&error),
@@ -169,11 +181,17 @@ fn print_status(status: &Status, json: bool) {
     if let Some(problem) = &status.problem {
         println!("problem: {problem}");
     }
+    if let Some(problem) = &status.dns_problem {
+        println!("problem: DNS questions are not answered: {problem}");
+    }
     for name in &status.names {
         let ports: Vec<String> = name.ports.iter().map(ToString::to_string).collect();
         let addresses: Vec<String> = name.addresses.iter().map(ToString::to_string).collect();
         let problem = name.problem.as_deref().map(|problem| format!("  ({problem})")).unwrap_or_default();
         println!("allowed: {}:{}  {}{problem}", name.name, ports.join(","), addresses.join(" "));
+    }
+    if !status.denied.is_empty() {
+        println!("refused: {} names; `agent-sandbox log` lists them", status.denied.len());
     }
 }
 

@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
-use agent_sandbox::{exit, paths};
+use agent_sandbox::{descriptors, exit, paths};
 use rustix::fs::Mode;
 use rustix::process::{geteuid, getuid, umask};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 fn launch() -> Result<Infallible, String> {
     let user = getuid();
     become_root().map_err(|_| no_way_to_root(user, no_new_privs()))?;
-    leave_descriptors();
+    descriptors::keep_from_children();
     umask(Mode::from_raw_mode(0o022));
     let error = Command::new(paths::SANDBOXD).arg("ensure").env_clear().current_dir("/").exec();
     Err(format!("{}: {error}", paths::SANDBOXD))
@@ -63,26 +63,6 @@ fn no_way_to_root(user: Uid, no_new_privs: bool) -> String {
     } else {
         format!("{} is not setuid root in this image: rebuild it, or {advice}", paths::LAUNCHER)
     }
-}
-
-/// The sandbox shall hold nothing of its caller's open.
-fn leave_descriptors() {
-    let Ok(folder) = std::fs::read_dir("/proc/self/fd") else { return };
-    let open: Vec<i32> = folder
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|fd| *fd > 2)
-        .collect();
-    for fd in open {
-        close_on_exec(fd);
-    }
-}
-
-#[expect(unsafe_code, reason = "descriptors that nobody in this program opened have no owner to ask")]
-fn close_on_exec(fd: i32) {
-    // SAFETY: the borrow ends with this call; on a number that is not open (the folder's own) the kernel
-    // answers EBADF, and no other thread exists that could reuse it.
-    let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
-    let _ = rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC);
 }
 
 #[cfg(test)]

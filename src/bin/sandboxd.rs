@@ -8,7 +8,8 @@ use agent_sandbox::{daemon, exit};
 const USAGE: &str = "usage: sandboxd COMMAND
   start   the container's entrypoint: close the network, start the daemon, or end the container
   ensure  close the network and start the daemon, if none runs; what sandbox-launch calls
-  run     the daemon itself, which these call";
+  run     the daemon itself, which these call
+  dns     its worker that answers DNS questions, which run calls";
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
@@ -17,6 +18,8 @@ fn main() -> ExitCode {
         [Some("ensure")] => daemon::ensure_running().map_err(StartError::Untold),
         // Its starter has the reason already and tells it.
         [Some("run")] => daemon::run().map_err(|_| StartError::Told),
+        // Its standard error is a socket.
+        [Some("dns")] => daemon::answer_dns().map_err(|_| StartError::Told),
         [Some("--help" | "-h")] => {
             println!("{USAGE}");
             return ExitCode::from(exit::OK);

@@ -16,12 +16,13 @@ use rustix::io::Errno;
 use rustix::process::DumpableBehavior;
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
+use super::dns::{self, Dns, Sockets};
 use super::resolve::{Schedule, resolve};
 use super::state::{Inner, Shared, now_ms};
-use super::{LISTENING, control, hosts_file, policy_file, resolv_conf};
+use super::{LISTENING, control, hosts_file, log, policy_file, resolv_conf};
 use crate::egress::addresses::Addresses;
 use crate::firewall::plan::plan;
-use crate::{firewall, paths};
+use crate::{descriptors, firewall, paths};
 
 /// How often the kernel is asked whether the table still stands.
 const TICK: Duration = Duration::from_secs(5);
@@ -50,7 +51,18 @@ fn set_up() -> anyhow::Result<Arc<Shared>> {
             default_deny_at_ms: now_ms(),
             ready_at_ms: None,
         }),
+        dns: Dns::new().context("eventfd")?,
     });
+    log::start().context("start the log's thread")?;
+    // Before anything of the user's runs, so that nobody else takes the port. The table redirects to it, and
+    // whoever listens there gets no further than that.
+    let sockets = Sockets::bind();
+    shared.dns.publish(&Addresses::default().answers(&shared.policy, Instant::now()));
+    let for_dns = Arc::clone(&shared);
+    thread::Builder::new()
+        .name("dns".to_owned())
+        .spawn(move || dns::serve(&for_dns, sockets))
+        .context("start the responder's thread")?;
     let listener = control::bind()?;
     write_state(&shared)?;
     let for_clients = Arc::clone(&shared);
@@ -63,6 +75,7 @@ fn set_up() -> anyhow::Result<Arc<Shared>> {
 
 /// Everything but the right to configure the network goes, for good.
 fn shed_rights() -> rustix::io::Result<()> {
+    descriptors::keep_from_children();
     rustix::process::setsid().ok();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let kept = CapabilitySet::NET_ADMIN;
@@ -104,15 +117,10 @@ fn keep(shared: &Arc<Shared>) -> ! {
     loop {
         if let Err(error) = round(shared, &mut schedule, &mut outdated) {
             // The table stands whatever happened here; what is open closes by its time-out.
-            log(&format!("{error:#}"));
+            log::line(format!("{error:#}"));
         }
         thread::sleep(TICK);
     }
-}
-
-/// To the container's log, if somebody still takes it.
-fn log(text: &str) {
-    let _ = writeln!(std::io::stderr(), "sandboxd: {text}");
 }
 
 /// `outdated` says that the open addresses are not yet what is known; it stays so until that has worked.
@@ -120,7 +128,7 @@ fn round(shared: &Arc<Shared>, schedule: &mut Schedule, outdated: &mut bool) -> 
     let resolvers = resolv_conf()?;
     if let Some(reason) = mend(shared, &resolvers.upstream)? {
         *outdated = true;
-        log(&format!("{reason}; the table was put back"));
+        log::line(format!("{reason}; the table was put back"));
     }
     let due = schedule.due(Instant::now());
     if !due.is_empty() {
@@ -173,6 +181,7 @@ fn open_addresses(shared: &Shared) -> anyhow::Result<()> {
     firewall::set_endpoints(&inner.ruleset, &endpoints)?;
     inner.open = endpoints.iter().map(|(endpoint, _)| *endpoint).collect();
     hosts_file::update(&inner.addresses.hosts(&shared.policy, now))?;
+    shared.dns.publish(&inner.addresses.answers(&shared.policy, now));
     inner.ready_at_ms.get_or_insert_with(now_ms);
     Ok(())
 }

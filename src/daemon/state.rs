@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use super::dns::Dns;
 use crate::egress::addresses::Addresses;
 use crate::firewall;
 use crate::firewall::ruleset::{Endpoint, Ruleset};
@@ -15,6 +16,7 @@ use crate::status::{NameStatus, Status};
 pub(super) struct Shared {
     pub(super) policy: Policy,
     pub(super) inner: Mutex<Inner>,
+    pub(super) dns: Dns,
 }
 
 /// The part that changes.
@@ -38,6 +40,7 @@ impl Shared {
             let (addresses, problem) = inner.addresses.status(name, now);
             NameStatus { name: name.to_string(), ports: ports.clone(), addresses, problem }
         });
+        let refusals = self.dns.refusals();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             in_force: problem.is_none(),
@@ -47,6 +50,9 @@ impl Shared {
             default_deny_at_ms: inner.default_deny_at_ms,
             ready_at_ms: inner.ready_at_ms,
             names: names.collect(),
+            dns_problem: self.dns.problem(),
+            denied: refusals.list(),
+            denied_others: refusals.others(),
         }
     }
 }

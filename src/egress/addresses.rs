@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use super::answer::Names;
 use super::query::Record;
 use crate::policy::{HostName, Policy, check_answer};
 
@@ -79,6 +80,12 @@ impl Addresses {
         names.flat_map(|name| self.live(name, now).map(move |(address, _)| (address, name))).collect()
     }
 
+    /// What DNS questions for the policy's names are answered with.
+    pub fn answers(&self, policy: &Policy, now: Instant) -> Names {
+        let names = policy.allow.keys();
+        Names(names.map(|name| (name.clone(), self.live(name, now).map(|(a, _)| a).collect())).collect())
+    }
+
     /// The addresses of a name, and what is wrong with it.
     pub fn status(&self, name: &HostName, now: Instant) -> (BTreeSet<IpAddr>, Option<String>) {
         let addresses = self.live(name, now).map(|(address, _)| address).collect();
@@ -114,6 +121,10 @@ mod tests {
             [("203.0.113.1:443".parse().unwrap(), 360), ("203.0.113.1:5432".parse().unwrap(), 360)];
         assert_eq!(open, expected);
         assert_eq!(addresses.hosts(&policy, start), [("203.0.113.1".parse().unwrap(), &name)]);
+        // Names without addresses are answered, too: that there are none now.
+        let answers = addresses.answers(&policy, start).0;
+        assert_eq!(answers[&name], ["203.0.113.1".parse::<IpAddr>().unwrap()]);
+        assert_eq!((answers.len(), answers.values().flatten().count()), (policy.allow.len(), 1));
         // A failed question leaves what was known until its time is over.
         let later = start + Duration::from_secs(300);
         assert_eq!(addresses.learn(&name, Err("gone".to_owned()), later), RETRY);

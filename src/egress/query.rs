@@ -14,6 +14,8 @@ use crate::policy::HostName;
 /// Waiting for one server's answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
 const PORT: u16 = 53;
+/// Source ports that are tried.
+const ATTEMPTS: usize = 8;
 /// Longest chain of CNAMEs that is followed.
 const MAX_CHAIN: usize = 8;
 /// Addresses taken from one answer.
@@ -72,7 +74,7 @@ pub fn ask(server: IpAddr, name: &HostName, kind: Kind, mark: u32) -> Result<Vec
     };
     let id = random_id().map_err(io)?;
     let question = question(id, name, kind).map_err(|reason| QueryError::Answer { server, reason })?;
-    let answer = udp(server, &question, id, mark).map_err(io)?;
+    let answer = udp_from_free_port(server, &question, id, mark).map_err(io)?;
     let truncated = Packet::parse(&answer).is_ok_and(|packet| packet.has_flags(PacketFlag::TRUNCATION));
     let answer = if truncated { tcp(server, &question, mark).map_err(io)? } else { answer };
     read_answer(&answer, id, name, kind).map_err(|reason| QueryError::Answer { server, reason })
@@ -110,6 +112,18 @@ fn connect(server: IpAddr, kind: Type, protocol: Protocol, mark: u32) -> io::Res
     // A connected socket takes answers from this server's port only; the source port is the kernel's choice.
     socket.connect_timeout(&address.into(), TIMEOUT)?;
     Ok(socket)
+}
+
+/// From another port where the firewall refuses the first ones: what users asked from there is still being
+/// redirected, and the daemon's questions must not be.
+fn udp_from_free_port(server: IpAddr, question: &[u8], id: u16, mark: u32) -> io::Result<Vec<u8>> {
+    for _ in 1..ATTEMPTS {
+        match udp(server, question, id, mark) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            result => return result,
+        }
+    }
+    udp(server, question, id, mark)
 }
 
 fn udp(server: IpAddr, question: &[u8], id: u16, mark: u32) -> io::Result<Vec<u8>> {

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::firewall::plan::{EMBEDDED_RESOLVER, Upstream};
+use crate::policy::HostName;
 
 /// What a resolv.conf says about where to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,16 @@ pub struct ResolvConf {
 }
 
 const MAX_SERVERS: usize = 3;
+
+/// The domains that resolvers try behind a name: the last `search` or `domain` line counts.
+pub fn search_list(text: &str) -> Vec<HostName> {
+    let mut lines = text.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        matches!(words.next(), Some("search" | "domain")).then_some(words)
+    });
+    let domains = lines.next_back().into_iter().flatten();
+    domains.filter_map(|domain| HostName::parse(domain.trim_end_matches('.')).ok()).collect()
+}
 
 impl ResolvConf {
     /// Parses a resolv.conf. Lines that do not read are passed over, as libc does.
@@ -58,6 +69,15 @@ fn upstream(text: &str) -> Upstream {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn search_lists() {
+        let list = |text| search_list(text).into_iter().map(String::from).collect::<Vec<_>>();
+        assert_eq!(list("search a.example B.example.\nnameserver 192.0.2.1\n"), ["a.example", "b.example"]);
+        assert_eq!(list("domain a.example\nsearch b.example\n"), ["b.example"]);
+        assert_eq!(list("search .\noptions ndots:0\n"), [""; 0]);
+        assert_eq!(list("# search a.example\n"), [""; 0]);
+    }
 
     #[test]
     fn resolv_confs() {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::nla::Writer;
-use super::ruleset::{Chain, Endpoint, Expr, Family, RejectWith, Ruleset, Set, Verdict};
+use super::ruleset::{Chain, ChainKind, Endpoint, Expr, Family, RejectWith, Ruleset, Set, Verdict};
 
 /// `NFPROTO_INET`
 pub(super) const INET: u8 = 1;
@@ -31,13 +31,13 @@ const NLM_F_APPEND: u16 = 0x800;
 
 const VERDICT_DROP: u32 = 0;
 const VERDICT_ACCEPT: u32 = 1;
-const POLICY_DROP: u32 = 0;
 const SET_TIMEOUT: u32 = 0x10;
 const TYPE_IPV4: u32 = 7;
 const TYPE_IPV6: u32 = 8;
 const TYPE_SERVICE: u32 = 13;
 const FIB_RESULT_ADDRTYPE: u32 = 3;
-const FIB_SOURCE: u32 = 1;
+/// `NF_NAT_RANGE_PROTO_SPECIFIED`: a redirect to a port of ours.
+const RANGE_PROTO_SPECIFIED: u32 = 2;
 const REJECT_TCP_RESET: u32 = 1;
 const REJECT_ICMPX: u32 = 2;
 const ICMPX_ADMIN_PROHIBITED: u8 = 3;
@@ -204,10 +204,19 @@ fn new_chain(batch: &mut Batch, table: &str, chain: &Chain) {
                 hook.be32(1, base.hook as u32);
                 hook.bytes(2, &base.priority.to_be_bytes());
             });
-            w.be32(5, POLICY_DROP);
-            w.string(7, "filter");
+            let (policy, kind) = policy_and_type(base.kind);
+            w.be32(5, policy);
+            w.string(7, kind);
         }
     });
+}
+
+/// A chain kind's policy and type, as the kernel names them.
+pub(super) fn policy_and_type(kind: ChainKind) -> (u32, &'static str) {
+    match kind {
+        ChainKind::Filter => (VERDICT_DROP, "filter"),
+        ChainKind::Nat => (VERDICT_ACCEPT, "nat"),
+    }
 }
 
 fn new_rule(batch: &mut Batch, table: &str, chain: &str, rule: &[Expr]) {
@@ -232,10 +241,19 @@ fn expression(w: &mut Writer, expr: &Expr) {
             d.be32(1, to.0);
             d.be32(2, 0);
         }),
-        Expr::SourceType { to } => named(w, "fib", |d| {
+        Expr::AddressType { of, to } => named(w, "fib", |d| {
             d.be32(1, to.0);
             d.be32(2, FIB_RESULT_ADDRTYPE);
-            d.be32(3, FIB_SOURCE);
+            d.be32(3, *of as u32);
+        }),
+        Expr::Port { port, to } => named(w, "immediate", |d| {
+            d.be32(1, to.0);
+            d.nested(2, |data| data.bytes(1, &port.to_be_bytes()));
+        }),
+        Expr::Redirect { port } => named(w, "redir", |d| {
+            d.be32(1, port.0);
+            d.be32(2, port.0);
+            d.be32(3, RANGE_PROTO_SPECIFIED);
         }),
         Expr::Payload { base, offset, len, to } => named(w, "payload", |d| {
             d.be32(1, to.0);
@@ -296,7 +314,7 @@ pub(super) fn decode(element: &super::nla::Attributes<'_>) -> Expr {
 }
 
 fn decode_known(name: &str, data: &super::nla::Attributes<'_>) -> Option<Expr> {
-    use super::ruleset::{CmpOp, MetaKey, PayloadBase, Register};
+    use super::ruleset::{AddressOf, CmpOp, MetaKey, PayloadBase, Register};
     let value = |kind| data.nested(kind).and_then(|d| d.get(1)).map(<[u8]>::to_vec);
     let register = |kind| data.be32(kind).map(Register);
     Some(match name {
@@ -306,8 +324,10 @@ fn decode_known(name: &str, data: &super::nla::Attributes<'_>) -> Option<Expr> {
             Expr::Meta { key: keys.into_iter().find(|k| *k as u32 == key)?, to: register(1)? }
         }
         "ct" if data.be32(2)? == 0 => Expr::CtState { to: register(1)? },
-        "fib" if data.be32(2)? == FIB_RESULT_ADDRTYPE && data.be32(3)? == FIB_SOURCE => {
-            Expr::SourceType { to: register(1)? }
+        "fib" if data.be32(2)? == FIB_RESULT_ADDRTYPE => {
+            let flags = data.be32(3)?;
+            let sides = [AddressOf::Source, AddressOf::Destination];
+            Expr::AddressType { of: sides.into_iter().find(|side| *side as u32 == flags)?, to: register(1)? }
         }
         "payload" => {
             let base = data.be32(2)?;
@@ -339,7 +359,13 @@ fn decode_known(name: &str, data: &super::nla::Attributes<'_>) -> Option<Expr> {
         "reject" if data.be32(1)? == REJECT_ICMPX && data.get(2)? == [ICMPX_ADMIN_PROHIBITED] => {
             Expr::Reject(RejectWith::AdminProhibited)
         }
-        "immediate" if data.be32(1)? == 0 => {
+        "redir" if data.be32(3)? == RANGE_PROTO_SPECIFIED && data.be32(1)? == data.be32(2)? => {
+            Expr::Redirect { port: register(1)? }
+        }
+        "immediate" if data.be32(1)? != 0 => {
+            Expr::Port { port: u16::from_be_bytes(value(2)?.try_into().ok()?), to: register(1)? }
+        }
+        "immediate" => {
             let verdict = data.nested(2)?.nested(2)?;
             Expr::Verdict(match verdict.be32(1)? {
                 VERDICT_ACCEPT => Verdict::Accept,
@@ -376,6 +402,27 @@ mod tests {
         let mut writer = Writer::new();
         named(&mut writer, "log", |_| {});
         assert_eq!(decode(&Attributes::new(&writer.into_bytes())), Expr::Unknown("log".to_owned()));
+        // A redirect to a range of ports, to any port, at random, or for ever (persistent) is another one.
+        for (min, max, flags) in
+            [(1, Some(2), 2), (1, None, 2), (1, Some(1), 0), (1, Some(1), 6), (1, Some(1), 10)]
+        {
+            let mut writer = Writer::new();
+            named(&mut writer, "redir", |d| {
+                d.be32(1, min);
+                if let Some(max) = max {
+                    d.be32(2, max);
+                }
+                d.be32(3, flags);
+            });
+            assert_eq!(decode(&Attributes::new(&writer.into_bytes())), Expr::Unknown("redir".to_owned()));
+        }
+        // Four bytes are no port.
+        let mut writer = Writer::new();
+        named(&mut writer, "immediate", |d| {
+            d.be32(1, 1);
+            d.nested(2, |data| data.be32(1, 15353));
+        });
+        assert_eq!(decode(&Attributes::new(&writer.into_bytes())), Expr::Unknown("immediate".to_owned()));
     }
 
     #[test]

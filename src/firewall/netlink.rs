@@ -51,7 +51,7 @@ fn hint(error: &io::Error) -> &'static str {
     match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
         Some(rustix::io::Errno::PERM) => " (CAP_NET_ADMIN is missing)",
         Some(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOENT) => {
-            " (the kernel lacks a part of nf_tables: conntrack or reject)"
+            " (the kernel lacks a part of nf_tables: conntrack, NAT, fib or reject)"
         }
         _ => "",
     }

@@ -1,10 +1,10 @@
 //! The plan: which rules hold. Pure; a table's text is in `ARCHITECTURE.md`.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::ruleset::{
-    BaseChain, Chain, CmpOp, Expr, Family, InetHook, MetaKey, PayloadBase, REG, Register, RejectWith,
-    Ruleset, Set, Verdict,
+    AddressOf, BaseChain, Chain, ChainKind, CmpOp, Expr, Family, InetHook, MetaKey, PayloadBase, REG,
+    Register, RejectWith, Ruleset, Set, Verdict,
 };
 
 /// Name of the table; nothing else in the container uses it, and no other table is touched.
@@ -22,6 +22,9 @@ pub const ALLOW6: Set = Set { name: "allow6", family: Family::V6 };
 /// Docker's embedded resolver. It listens in the container's own network namespace, and its questions to the
 /// upstream resolvers leave from there too, unmarked and as uid 0.
 pub const EMBEDDED_RESOLVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
+
+/// Where on loopback the daemon's responder answers DNS questions.
+pub const RESPONDER_PORT: u16 = 15353;
 
 /// Who may send the embedded resolver's questions upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,24 +48,26 @@ const CT_ESTABLISHED: u32 = 2;
 /// `RTN_LOCAL` of rtnetlink(7): an address of our own.
 const RTN_LOCAL: u32 = 2;
 
+/// Before Docker's NAT for its embedded resolver, which is at -100 (`NF_IP_PRI_NAT_DST`).
+const BEFORE_DOCKERS_NAT: i32 = -110;
+
 /// The table that denies everything but the endpoints in its sets, answers to inbound connections, loopback
-/// and the daemon's own DNS questions.
+/// and the daemon's own DNS questions, and that has everybody else's DNS questions answered on loopback.
 pub fn plan(upstream: &Upstream) -> Ruleset {
+    let chain = |name: &str, kind, hook, priority, rules| Chain {
+        name: name.to_owned(),
+        base: Some(BaseChain { kind, hook, priority }),
+        rules,
+    };
     Ruleset {
         table: TABLE,
         sets: vec![ALLOW4, ALLOW6],
         chains: vec![
-            Chain {
-                name: "output".to_owned(),
-                base: Some(BaseChain { hook: InetHook::LocalOut, priority: 0 }),
-                rules: output(),
-            },
+            chain("output", ChainKind::Filter, InetHook::LocalOut, 0, output()),
             // Nobody in the container may route for others, or for a namespace of their own.
-            Chain {
-                name: "forward".to_owned(),
-                base: Some(BaseChain { hook: InetHook::Forward, priority: 0 }),
-                rules: refuse(),
-            },
+            chain("forward", ChainKind::Filter, InetHook::Forward, 0, refuse()),
+            chain("leave", ChainKind::Filter, InetHook::PostRouting, 0, leave()),
+            chain("questions", ChainKind::Nat, InetHook::LocalOut, BEFORE_DOCKERS_NAT, questions(upstream)),
             Chain { name: "dns".to_owned(), base: None, rules: dns(upstream) },
         ],
     }
@@ -70,6 +75,14 @@ pub fn plan(upstream: &Upstream) -> Ruleset {
 
 fn output() -> Vec<Vec<Expr>> {
     let mut rules = vec![
+        // A question of the daemon's that was redirected: whoever asked from the same port before has left a
+        // connection tracking entry. What answers users must not answer the daemon, which opens what it learns.
+        rule(&[
+            mark(),
+            l4(UDP),
+            destination_port(RESPONDER_PORT),
+            vec![Expr::Counter, Expr::Verdict(Verdict::Drop)],
+        ]),
         // Neighbour and router solicitation and advertisement (RFC 4861): without them IPv6 has no neighbours,
         // and a solicitation may have no source address yet.
         rule(&[l4(ICMPV6), icmp_type(133), vec![accept()]]),
@@ -89,6 +102,15 @@ fn output() -> Vec<Vec<Expr>> {
             not_established(),
             vec![Expr::Counter, Expr::Verdict(Verdict::Drop)],
         ]),
+        // Redirected questions. Their interface is still the one that they would have left by, hence by address;
+        // the chain "leave" sees to it that they go nowhere but to loopback.
+        rule(&[ipv4_destination([127, 0, 0, 1]), l4(UDP), destination_port(RESPONDER_PORT), vec![accept()]]),
+        rule(&[
+            ipv6_destination(Ipv6Addr::LOCALHOST.octets()),
+            l4(UDP),
+            destination_port(RESPONDER_PORT),
+            vec![accept()],
+        ]),
         // DNS stands before "established": a question's port can be taken over by somebody else while the
         // connection tracking entry of the daemon's own question lives.
         rule(&[ipv4_destination(EMBEDDED_RESOLVER.octets()), vec![jump("dns")]]),
@@ -103,9 +125,32 @@ fn output() -> Vec<Vec<Expr>> {
     rules
 }
 
-/// What is left of DNS: the daemon's questions, the embedded resolver's, and servers on loopback, which
-/// themselves get no further than anybody else.
-fn dns(upstream: &Upstream) -> Vec<Vec<Expr>> {
+/// What is addressed to ourselves leaves by loopback or not at all. Anybody may bind a socket to an interface
+/// (`SO_BINDTODEVICE`), and what it sends to 127.0.0.1, redirected or not, is then routed out by that interface.
+fn leave() -> Vec<Vec<Expr>> {
+    vec![
+        rule(&[loopback(), vec![accept()]]),
+        rule(&[local_destination(), vec![Expr::Counter, Expr::Verdict(Verdict::Drop)]]),
+        vec![accept()],
+    ]
+}
+
+/// Sends DNS questions over UDP to the responder: all but those that may leave, and those to servers on
+/// loopback. The counter tells `verify` that a question was answered here.
+fn questions(upstream: &Upstream) -> Vec<Vec<Expr>> {
+    let redirect = || {
+        let to = Expr::Port { port: RESPONDER_PORT, to: REG };
+        [l4(UDP), destination_port(DNS_PORT), vec![Expr::Counter, to, Expr::Redirect { port: REG }]].concat()
+    };
+    let mut rules = leaving_questions(upstream);
+    rules.push(rule(&[ipv4_destination(EMBEDDED_RESOLVER.octets()), redirect()]));
+    rules.push(rule(&[loopback(), vec![accept()]]));
+    rules.push(redirect());
+    rules
+}
+
+/// The questions that may leave: the daemon's, and the embedded resolver's to its upstreams.
+fn leaving_questions(upstream: &Upstream) -> Vec<Vec<Expr>> {
     let mut rules = vec![rule(&[mark(), vec![accept()]])];
     let uid_0 = meta_is(MetaKey::SkUid, 0_u32.to_ne_bytes().to_vec());
     match upstream {
@@ -126,6 +171,13 @@ fn dns(upstream: &Upstream) -> Vec<Vec<Expr>> {
             ]));
         }
     }
+    rules
+}
+
+/// What is left of DNS: the questions that may leave, and servers on loopback, which themselves get no further
+/// than anybody else. Questions over UDP come here only if they could not be redirected.
+fn dns(upstream: &Upstream) -> Vec<Vec<Expr>> {
+    let mut rules = leaving_questions(upstream);
     // Before loopback, which the embedded resolver is on.
     rules.extend(
         refuse().into_iter().map(|refusal| [ipv4_destination(EMBEDDED_RESOLVER.octets()), refusal].concat()),
@@ -200,6 +252,12 @@ fn ipv4_destination(address: [u8; 4]) -> Vec<Expr> {
     exprs
 }
 
+fn ipv6_destination(address: [u8; 16]) -> Vec<Expr> {
+    let mut exprs = meta_is(MetaKey::NfProto, vec![NFPROTO_IPV6]);
+    exprs.extend(payload_is(PayloadBase::Network, 24, address.to_vec()));
+    exprs
+}
+
 fn established() -> Vec<Expr> {
     ct_established(CmpOp::Neq)
 }
@@ -228,8 +286,17 @@ fn reset_alone() -> Vec<Expr> {
 
 /// A source address that is not one of this namespace's own.
 fn foreign_source() -> Vec<Expr> {
+    local(AddressOf::Source, CmpOp::Neq)
+}
+
+/// A destination address that is one of this namespace's own.
+fn local_destination() -> Vec<Expr> {
+    local(AddressOf::Destination, CmpOp::Eq)
+}
+
+fn local(of: AddressOf, op: CmpOp) -> Vec<Expr> {
     let local = RTN_LOCAL.to_ne_bytes().to_vec();
-    vec![Expr::SourceType { to: REG }, Expr::Cmp { from: REG, op: CmpOp::Neq, data: local }]
+    vec![Expr::AddressType { of, to: REG }, Expr::Cmp { from: REG, op, data: local }]
 }
 
 /// TCP to an `address . port` in the set; the port sits in the 4-byte register right behind the address.

@@ -3,17 +3,16 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::encode::{GET_CHAIN, GET_RULE, GET_SET_ELEM, decode};
+use super::encode::{GET_CHAIN, GET_RULE, GET_SET_ELEM, decode, policy_and_type};
 use super::netlink::{Netfilter, NetlinkError};
 use super::nla::Attributes;
-use super::ruleset::{BaseChain, Chain, Endpoint, Expr, Family, InetHook, Ruleset};
+use super::ruleset::{BaseChain, Chain, ChainKind, Endpoint, Expr, Family, InetHook, Ruleset};
 
 /// The first difference between plan and kernel, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Difference(String);
 
-const POLICY_DROP: u32 = 0;
 /// `NFT_TABLE_F_DORMANT` cannot be seen in chains and rules, so the hook is what shows a table at work:
 /// the kernel lists a base chain's hook whether the table sleeps or not, hence the table's flags are read too.
 const TABLE_FLAGS: u16 = 2;
@@ -45,14 +44,18 @@ fn is_awake(socket: &mut Netfilter, table: &str) -> Result<bool, NetlinkError> {
         .any(|object| object.string(1) == Some(table) && object.be32(TABLE_FLAGS).unwrap_or(0) == 0))
 }
 
-/// A base chain that is not of type filter with policy drop reads as no base chain, and so differs.
+/// A base chain whose type does not have the policy that such a chain gets here (drop, for a filter) reads as no
+/// base chain, and so differs.
 fn base(chain: &Attributes<'_>) -> Option<BaseChain> {
     let hook = chain.nested(4)?;
     let number = hook.be32(1)?;
-    let hooked = [InetHook::Forward, InetHook::LocalOut].into_iter().find(|h| *h as u32 == number)?;
+    let hooks = [InetHook::Forward, InetHook::LocalOut, InetHook::PostRouting];
+    let hooked = hooks.into_iter().find(|h| *h as u32 == number)?;
     let priority = i32::from_be_bytes(hook.get(2)?.try_into().ok()?);
-    let sound = chain.be32(5) == Some(POLICY_DROP) && chain.string(7) == Some("filter");
-    sound.then_some(BaseChain { hook: hooked, priority })
+    let found = (chain.be32(5)?, chain.string(7)?);
+    let kind =
+        [ChainKind::Filter, ChainKind::Nat].into_iter().find(|kind| policy_and_type(*kind) == found)?;
+    Some(BaseChain { kind, hook: hooked, priority })
 }
 
 fn rules(socket: &mut Netfilter, table: &str, chain: &str) -> Result<Vec<Vec<Expr>>, NetlinkError> {
@@ -124,7 +127,10 @@ pub fn compare(planned: &Ruleset, held: &[Chain]) -> Result<(), Difference> {
             return differs(format!("chain {} is absent", chain.name));
         };
         if found.base != chain.base {
-            return differs(format!("chain {} is not hooked in with policy drop as planned", chain.name));
+            return differs(format!(
+                "chain {} is not hooked in with the planned type, priority and policy",
+                chain.name
+            ));
         }
         if found.rules.len() != chain.rules.len() {
             let (has, wants) = (found.rules.len(), chain.rules.len());
@@ -166,9 +172,29 @@ mod tests {
         assert!(tamper(&|held| held.clear()).contains("absent or dormant"));
         assert!(tamper(&|held| drop(held.remove(0))).contains("chain output is absent"));
         assert!(tamper(&|held| held[0].base = None).contains("not hooked in"));
+        let questions =
+            |held: &mut Vec<Chain>| held.iter().position(|chain| chain.name == "questions").unwrap();
         assert!(tamper(&|held| drop(held[0].rules.pop())).contains("rules instead of"));
+        assert!(
+            tamper(&|held| {
+                let index = questions(held);
+                held[index].base.as_mut().unwrap().priority = -90;
+            })
+            .contains("chain questions is not hooked in")
+        );
+        assert!(
+            tamper(&|held| {
+                let index = questions(held);
+                let port = held[index].rules.last_mut().unwrap().iter_mut().find_map(|expr| match expr {
+                    Expr::Port { port, .. } => Some(port),
+                    _ => None,
+                });
+                *port.unwrap() = 53;
+            })
+            .contains("of chain questions was changed")
+        );
         assert!(tamper(&|held| held[0].rules.swap(0, 1)).contains("rule 1 of chain output"));
-        assert!(tamper(&|held| held[2].name = "x".to_owned()).contains("chain dns is absent"));
+        assert!(tamper(&|held| held[4].name = "x".to_owned()).contains("chain dns is absent"));
         let added = Chain { name: "y".to_owned(), base: None, rules: Vec::new() };
         assert!(tamper(&|held| held.push(added.clone())).contains("chain y was added"));
     }

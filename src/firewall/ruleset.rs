@@ -55,13 +55,24 @@ pub struct Chain {
     pub rules: Vec<Vec<Expr>>,
 }
 
-/// Hook, type and policy of a base chain; the policy is always drop, the type always filter.
+/// Where a base chain is hooked in, and what for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BaseChain {
+    /// Its type, which decides its policy too.
+    pub kind: ChainKind,
     /// The netfilter hook.
     pub hook: InetHook,
     /// Priority among the hook's chains.
     pub priority: i32,
+}
+
+/// Types of base chains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChainKind {
+    /// Judges packets; what no rule takes is dropped.
+    Filter,
+    /// Redirects flows by their first packet; what no rule takes goes on as it was.
+    Nat,
 }
 
 /// Hooks of family inet (`enum nf_inet_hooks`).
@@ -72,6 +83,8 @@ pub enum InetHook {
     Forward = 2,
     /// Packets made here.
     LocalOut = 3,
+    /// Packets about to leave, by the interface that they really leave by.
+    PostRouting = 4,
 }
 
 /// A register. The kernel names the first 16 bytes `1` and their 4-byte parts `8` to `11`.
@@ -107,8 +120,10 @@ pub enum Expr {
         /// Where to.
         to: Register,
     },
-    /// Load the type of the source address, as routing sees it (`NFT_FIB_RESULT_ADDRTYPE`).
-    SourceType {
+    /// Load the type of an address, as routing sees it (`NFT_FIB_RESULT_ADDRTYPE`).
+    AddressType {
+        /// Which address.
+        of: AddressOf,
         /// Where to.
         to: Register,
     },
@@ -137,6 +152,18 @@ pub enum Expr {
     },
     /// Count packets; the counts themselves are not part of the ruleset.
     Counter,
+    /// Load a port, in network order.
+    Port {
+        /// The port.
+        port: u16,
+        /// Where to.
+        to: Register,
+    },
+    /// Send the flow to this machine's loopback address, at the port in the register.
+    Redirect {
+        /// Where the port is.
+        port: Register,
+    },
     /// Refuse, so that clients need not wait for a time-out.
     Reject(RejectWith),
     /// End the chain.
@@ -180,6 +207,16 @@ pub enum MetaKey {
     NfProto = 15,
     /// Transport protocol.
     L4Proto = 16,
+}
+
+/// Addresses of a packet (`enum nft_fib_flags`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum AddressOf {
+    /// Its source.
+    Source = 1,
+    /// Its destination.
+    Destination = 2,
 }
 
 /// Headers that the payload expression counts from (`enum nft_payload_bases`).

@@ -24,20 +24,14 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         row("net.udp4", "UDP (QUIC) is refused", udp("192.0.2.1:443")),
         row("net.udp6", "UDP (QUIC) over IPv6 is refused", udp("[2001:db8:ffff::1]:443")),
-        row("net.dns4", "DNS to a server of one's choice is refused", udp("192.0.2.53:53")),
-        row(
-            "net.dns6",
-            "DNS over IPv6 to a server of one's choice is refused",
-            udp("[2001:db8:ffff::53]:53"),
-        ),
+        dns("net.dns4", "192.0.2.53:53".parse().ok()),
+        dns("net.dns6", "[2001:db8:ffff::53]:53".parse().ok()),
+        row("net.dns-tcp4", "DNS over TCP is refused", tcp("192.0.2.53:53")),
+        row("net.dns-tcp6", "DNS over TCP and IPv6 is refused", tcp("[2001:db8:ffff::53]:53")),
     ];
     let text = fs::read_to_string(paths::RESOLV_CONF).unwrap_or_default();
     for server in ResolvConf::parse(&text).servers {
-        rows.push(row(
-            format!("net.resolver.{server}"),
-            "nobody but the daemon can ask the container's resolver (no DNS tunnel)",
-            question(server),
-        ));
+        rows.push(dns(format!("net.resolver.{server}"), Some(SocketAddr::new(server, 53))));
     }
     rows
 }
@@ -101,33 +95,72 @@ pub(super) fn udp(target: &str) -> Met {
     let Ok(target) = target.parse::<SocketAddr>() else {
         return Met::NoRoute;
     };
-    exchange(target, b"agent-sandbox verify")
+    match exchange(target, b"agent-sandbox verify") {
+        Ok(_) => Met::Open("an answer came".to_owned()),
+        Err(error) => judge(&error),
+    }
 }
 
-/// A question for a name below a zone that RFC 2606 reserves; whether it exists does not matter.
-fn question(server: IpAddr) -> Met {
+/// A question to any server must end here: nothing that is asked may leave (no DNS tunnel). That something
+/// answers does not show it, as networks answer in servers' places, too; that the table has counted does.
+fn dns(id: impl Into<String>, server: Option<SocketAddr>) -> Row {
+    let claim = "a DNS question, whomever it is for, is answered here and does not leave";
+    let Some(server) = server else { return row(id, claim, Met::NoRoute) };
+    let before = refused_packets();
+    let result = exchange(server, &question());
+    let counted = matches!((before, refused_packets()), (Some(before), Some(after)) if after > before);
+    match (result, counted) {
+        (Ok(answer), true) if no_such_name(&answer) => {
+            Row::new(id, claim, Outcome::Pass, "no such name, says the sandbox")
+        }
+        (Ok(_), true) => row(id, claim, Met::Open("an answer came that is not the sandbox's".to_owned())),
+        (Ok(_), false) => row(id, claim, Met::Open("an answer came from elsewhere".to_owned())),
+        (Err(error), true) if is_silence(&error) => Row::new(
+            id,
+            claim,
+            Outcome::Warn,
+            "it does not leave, and nothing answers: see agent-sandbox status",
+        ),
+        (Err(error), _) => row(id, claim, judge(&error)),
+    }
+}
+
+/// What a receive time-out, or a port that nobody listens on, looks like.
+fn is_silence(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::ConnectionRefused
+    )
+}
+
+/// For a name below a top level domain that RFC 2606 keeps from existing.
+fn question() -> Vec<u8> {
     let mut packet = vec![0x5a, 0x5a, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    for label in ["agent-sandbox-verify", "example"] {
+    for label in ["agent-sandbox-verify", "invalid"] {
         packet.push(u8::try_from(label.len()).unwrap_or_default());
         packet.extend_from_slice(label.as_bytes());
     }
     packet.extend_from_slice(&[0, 0, 1, 0, 1]);
-    exchange(SocketAddr::new(server, 53), &packet)
+    packet
 }
 
-fn exchange(target: SocketAddr, payload: &[u8]) -> Met {
+/// NXDOMAIN is 3 (RFC 1035 section 4.1.1), and no records.
+fn no_such_name(answer: &[u8]) -> bool {
+    answer.get(..2) == Some(&[0x5a, 0x5a])
+        && answer.get(3).is_some_and(|byte| byte & 15 == 3)
+        && answer.get(6..8) == Some(&[0, 0])
+}
+
+fn exchange(target: SocketAddr, payload: &[u8]) -> io::Result<Vec<u8>> {
     let any: IpAddr = if target.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
-    let attempt = || -> io::Result<usize> {
-        let socket = UdpSocket::bind((any, 0))?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        socket.connect(target)?;
-        socket.send(payload)?;
-        socket.recv(&mut [0; 512])
-    };
-    match attempt() {
-        Ok(_) => Met::Open("an answer came".to_owned()),
-        Err(error) => judge(&error),
-    }
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.connect(target)?;
+    socket.send(payload)?;
+    let mut answer = vec![0; 512];
+    let len = socket.recv(&mut answer)?;
+    answer.truncate(len);
+    Ok(answer)
 }
 
 #[cfg(test)]
@@ -161,9 +194,22 @@ mod tests {
         let echo = UdpSocket::bind("127.0.0.1:0").unwrap();
         let target = echo.local_addr().unwrap();
         std::thread::spawn(move || {
-            let (len, from) = echo.recv_from(&mut [0; 64]).unwrap();
-            echo.send_to(&vec![0; len], from).unwrap();
+            let mut buffer = [0; 512];
+            while let Ok((len, from)) = echo.recv_from(&mut buffer) {
+                echo.send_to(&buffer[..len], from).unwrap();
+            }
         });
-        assert!(matches!(exchange(target, b"x"), Met::Open(_)));
+        assert!(matches!(udp(&target.to_string()), Met::Open(_)));
+        // An answer that nobody here counted, as a network's own resolver would give it.
+        assert_eq!(dns("x", Some(target)).outcome, Outcome::Fail);
+    }
+
+    #[test]
+    fn the_sandboxs_answer_to_the_question() {
+        let names = crate::egress::answer::Names::default();
+        let reply = crate::egress::answer::reply(&question(), &names).unwrap();
+        assert!(no_such_name(&reply.bytes));
+        assert_eq!(reply.refused, None, "a check is nothing to report");
+        assert!(!no_such_name(&question()));
     }
 }

@@ -76,6 +76,22 @@ impl Lab {
         output("ip", &all)
     }
 
+    /// Has everything counted that comes over the cable but neighbour discovery.
+    pub(crate) fn count_arrivals(&self) {
+        let rules = "add table inet count; \
+            add chain inet count in { type filter hook prerouting priority -300; }; \
+            add rule inet count in iifname eth0 meta l4proto icmpv6 accept; \
+            add rule inet count in iifname eth0 counter";
+        output("ip", &["netns", "exec", &self.outside, "nft", rules]);
+    }
+
+    /// How many packets came over the cable since the counting began.
+    pub(crate) fn arrivals(&self) -> u64 {
+        let list = output("ip", &["netns", "exec", &self.outside, "nft", "list table inet count"]);
+        let mut words = list.split_whitespace().skip_while(|word| *word != "packets").skip(1);
+        words.next().and_then(|count| count.parse().ok()).expect("a counter")
+    }
+
     /// A TCP server outside that greets, for the rest of the test.
     pub(crate) fn tcp_server(&self, address: &str) {
         let address: SocketAddr = address.parse().expect("an address");
