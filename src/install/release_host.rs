@@ -91,7 +91,9 @@ pub enum ReleaseHostError {
         source: IntegrityError,
     },
     /// A key or a signature that is not what it must be.
-    #[error("the manifest of Claude Code {version} cannot be trusted: {source}; nothing was installed")]
+    #[error(
+        "the manifest of Claude Code {version} cannot be trusted: {source}; nothing was installed, try again or another source in the option `npmRegistry`"
+    )]
     Signature {
         /// The version.
         version: Version,

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, mkdirat, open, openat};
+use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, open, openat, unlinkat};
 use rustix::io::Errno;
 
 use super::{LayoutError, fail, runs_as_root};
@@ -77,13 +77,16 @@ fn step(folder: &File, name: &OsStr, user: &User, mode: u32) -> io::Result<Optio
         Err(Errno::LOOP | Errno::NOTDIR) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    if new {
-        next.set_permissions(Permissions::from_mode(mode))?;
-        if runs_as_root() {
-            fchown(&next, Some(user.uid), Some(user.gid))?;
-        }
+    if new && let Err(error) = give(&next, user, mode) {
+        let _ = unlinkat(folder, name, AtFlags::REMOVEDIR);
+        return Err(error);
     }
     Ok(Some((next, new)))
+}
+
+fn give(folder: &File, user: &User, mode: u32) -> io::Result<()> {
+    folder.set_permissions(Permissions::from_mode(mode))?;
+    if runs_as_root() { fchown(folder, Some(user.uid), Some(user.gid)) } else { Ok(()) }
 }
 
 #[cfg(test)]
