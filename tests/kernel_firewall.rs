@@ -6,10 +6,11 @@
 mod lab;
 
 use std::collections::BTreeSet;
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 
 use agent_sandbox::firewall::plan::{MARK, Upstream, plan};
-use agent_sandbox::firewall::ruleset::{AddressOf, Expr, PayloadBase};
+use agent_sandbox::firewall::ruleset::{AddressOf, Expr, PayloadBase, Ruleset};
 use agent_sandbox::firewall::{self, FirewallError};
 use lab::{Lab, tcp_probe, udp_probe, udp_socket};
 use socket2::SockRef;
@@ -329,6 +330,64 @@ fn a_user_cannot_write_the_table() {
     refused(lab.inside(|| as_user(|| firewall::apply(&ruleset))));
     refused(lab.inside(|| as_user(|| firewall::set_endpoints(&ruleset, &[(address(SERVER4), 60)]))));
     assert!(lab.tcp(SERVER4).is_err());
+}
+
+/// Opens a connection with what is outside, applies a table, and tries to send more through it. `before` says
+/// whether connection tracking watched the connection from its beginning, as where Docker has rules of its own.
+fn an_old_connection_still_carries(lab: &Lab, ruleset: &Ruleset, before: bool) -> bool {
+    if before {
+        let rules = "add table inet other; add chain inet other in { type filter hook input priority 0; }; \
+            add rule inet other in ct state invalid counter";
+        lab.inside_output(&["nft", rules]);
+    }
+    let listener = lab.outside(|| TcpListener::bind("203.0.113.10:7000")).unwrap();
+    let mut ours = lab.inside(|| TcpStream::connect("203.0.113.10:7000")).unwrap();
+    let (mut theirs, _) = listener.accept().unwrap();
+    lab.inside(|| firewall::apply(ruleset)).unwrap();
+    let patience = Some(std::time::Duration::from_secs(1));
+    theirs.set_read_timeout(patience).unwrap();
+    ours.set_read_timeout(patience).unwrap();
+    // The other side speaks first, which makes a connection of its own in the eyes of connection tracking.
+    theirs.write_all(b"are you there?").unwrap();
+    let _ = ours.read(&mut [0; 64]);
+    let _ = ours.write_all(b"secret");
+    theirs.read(&mut [0; 64]).is_ok_and(|length| length > 0)
+}
+
+#[test]
+fn a_connection_older_than_the_table_carries_nothing_more() {
+    let mut weak = plan(&Upstream::None);
+    for rule in weak.chains.iter_mut().flat_map(|chain| &mut chain.rules) {
+        if let Some(at) = rule.iter().position(|expr| matches!(expr, Expr::CtMark { .. })) {
+            rule.drain(at..at + 2);
+        }
+    }
+    for before in [true, false] {
+        let Some(lab) = open_lab() else { return };
+        assert!(an_old_connection_still_carries(&lab, &weak, before), "the attack works without the mark");
+        let Some(lab) = open_lab() else { return };
+        assert!(!an_old_connection_still_carries(&lab, &plan(&Upstream::None), before), "watched: {before}");
+    }
+}
+
+#[test]
+fn a_connection_outlives_the_table_that_let_it_begin() {
+    let Some(lab) = open_lab() else { return };
+    let ruleset = plan(&Upstream::None);
+    let listener = lab.outside(|| TcpListener::bind("203.0.113.10:7000")).unwrap();
+    let mut ours = lab
+        .inside(|| {
+            firewall::apply(&ruleset).unwrap();
+            firewall::set_endpoints(&ruleset, &[(address("203.0.113.10:7000"), 60)]).unwrap();
+            TcpStream::connect("203.0.113.10:7000")
+        })
+        .unwrap();
+    let (mut theirs, _) = listener.accept().unwrap();
+    // A new daemon begins with an empty table, and a name's address may change while it is in use.
+    lab.inside(|| firewall::apply(&ruleset)).unwrap();
+    theirs.set_read_timeout(Some(std::time::Duration::from_secs(2))).unwrap();
+    ours.write_all(b"still there").unwrap();
+    assert!(theirs.read(&mut [0; 64]).is_ok_and(|length| length > 0));
 }
 
 /// An independent reader's view of the table: what `nft` prints.

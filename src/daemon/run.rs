@@ -49,6 +49,7 @@ fn set_up() -> anyhow::Result<Arc<Shared>> {
             open: BTreeSet::new(),
             addresses: Addresses::default(),
             default_deny_at_ms: now_ms(),
+            hosts_problem_told: false,
             ready_at_ms: None,
         }),
         dns: Dns::new().context("eventfd")?,
@@ -180,9 +181,15 @@ fn open_addresses(shared: &Shared) -> anyhow::Result<()> {
     inner.open.extend(endpoints.iter().map(|(endpoint, _)| *endpoint));
     firewall::set_endpoints(&inner.ruleset, &endpoints)?;
     inner.open = endpoints.iter().map(|(endpoint, _)| *endpoint).collect();
-    hosts_file::update(&inner.addresses.hosts(&shared.policy, now))?;
     shared.dns.publish(&inner.addresses.answers(&shared.policy, now));
     inner.ready_at_ms.get_or_insert_with(now_ms);
+    // With a read-only root nobody can write it; who asks DNS gets the same addresses.
+    let hosts = hosts_file::update(&inner.addresses.hosts(&shared.policy, now));
+    if let Err(error) = hosts
+        && !std::mem::replace(&mut inner.hosts_problem_told, true)
+    {
+        log::line(format!("{error:#}; the names are in DNS alone"));
+    }
     Ok(())
 }
 

@@ -36,6 +36,10 @@ const TYPE_IPV4: u32 = 7;
 const TYPE_IPV6: u32 = 8;
 const TYPE_SERVICE: u32 = 13;
 const FIB_RESULT_ADDRTYPE: u32 = 3;
+/// `NFT_CT_STATE`
+const CT_STATE: u32 = 0;
+/// `NFT_CT_MARK`
+const CT_MARK: u32 = 3;
 /// `NF_NAT_RANGE_PROTO_SPECIFIED`: a redirect to a port of ours.
 const RANGE_PROTO_SPECIFIED: u32 = 2;
 const REJECT_TCP_RESET: u32 = 1;
@@ -239,7 +243,19 @@ fn expression(w: &mut Writer, expr: &Expr) {
         }),
         Expr::CtState { to } => named(w, "ct", |d| {
             d.be32(1, to.0);
-            d.be32(2, 0);
+            d.be32(2, CT_STATE);
+        }),
+        Expr::CtMark { to } => named(w, "ct", |d| {
+            d.be32(1, to.0);
+            d.be32(2, CT_MARK);
+        }),
+        Expr::SetCtMark { from } => named(w, "ct", |d| {
+            d.be32(2, CT_MARK);
+            d.be32(4, from.0);
+        }),
+        Expr::Number { number, to } => named(w, "immediate", |d| {
+            d.be32(1, to.0);
+            d.nested(2, |data| data.bytes(1, &number.to_ne_bytes()));
         }),
         Expr::AddressType { of, to } => named(w, "fib", |d| {
             d.be32(1, to.0);
@@ -323,7 +339,14 @@ fn decode_known(name: &str, data: &super::nla::Attributes<'_>) -> Option<Expr> {
             let keys = [MetaKey::Mark, MetaKey::OifName, MetaKey::SkUid, MetaKey::NfProto, MetaKey::L4Proto];
             Expr::Meta { key: keys.into_iter().find(|k| *k as u32 == key)?, to: register(1)? }
         }
-        "ct" if data.be32(2)? == 0 => Expr::CtState { to: register(1)? },
+        // Of one direction only, or of another key: not ours.
+        "ct" if data.get(3).is_some() => return None,
+        "ct" => match (data.be32(2)?, register(1), register(4)) {
+            (CT_STATE, Some(to), None) => Expr::CtState { to },
+            (CT_MARK, Some(to), None) => Expr::CtMark { to },
+            (CT_MARK, None, Some(from)) => Expr::SetCtMark { from },
+            _ => return None,
+        },
         "fib" if data.be32(2)? == FIB_RESULT_ADDRTYPE => {
             let flags = data.be32(3)?;
             let sides = [AddressOf::Source, AddressOf::Destination];
@@ -363,7 +386,12 @@ fn decode_known(name: &str, data: &super::nla::Attributes<'_>) -> Option<Expr> {
             Expr::Redirect { port: register(1)? }
         }
         "immediate" if data.be32(1)? != 0 => {
-            Expr::Port { port: u16::from_be_bytes(value(2)?.try_into().ok()?), to: register(1)? }
+            let (to, value) = (register(1)?, value(2)?);
+            match *value.as_slice() {
+                [high, low] => Expr::Port { port: u16::from_be_bytes([high, low]), to },
+                [a, b, c, d] => Expr::Number { number: u32::from_ne_bytes([a, b, c, d]), to },
+                _ => return None,
+            }
         }
         "immediate" => {
             let verdict = data.nested(2)?.nested(2)?;
@@ -420,7 +448,7 @@ mod tests {
         let mut writer = Writer::new();
         named(&mut writer, "immediate", |d| {
             d.be32(1, 1);
-            d.nested(2, |data| data.be32(1, 15353));
+            d.nested(2, |data| data.bytes(1, &[0; 3]));
         });
         assert_eq!(decode(&Attributes::new(&writer.into_bytes())), Expr::Unknown("immediate".to_owned()));
     }

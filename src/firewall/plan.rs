@@ -13,6 +13,10 @@ pub const TABLE: &str = "agent_sandbox";
 /// Firewall mark of the daemon's own sockets. Setting one needs `CAP_NET_ADMIN` or `CAP_NET_RAW`.
 pub const MARK: u32 = 0x0a5b_0001;
 
+/// Mark of the connection tracking entries that this table has let begin. An entry without it is older than the
+/// table, or was made up in the middle of a connection.
+const CONNECTION_MARK: u32 = 0x0a5b_0002;
+
 /// Set of allowed IPv4 endpoints.
 pub const ALLOW4: Set = Set { name: "allow4", family: Family::V4 };
 
@@ -45,6 +49,8 @@ const NFPROTO_IPV6: u8 = 10;
 const DNS_PORT: u16 = 53;
 /// `IP_CT_ESTABLISHED` as a state bit.
 const CT_ESTABLISHED: u32 = 2;
+/// `IP_CT_NEW` as a state bit.
+const CT_NEW: u32 = 8;
 /// `RTN_LOCAL` of rtnetlink(7): an address of our own.
 const RTN_LOCAL: u32 = 2;
 
@@ -64,6 +70,7 @@ pub fn plan(upstream: &Upstream) -> Ruleset {
         sets: vec![ALLOW4, ALLOW6],
         chains: vec![
             chain("output", ChainKind::Filter, InetHook::LocalOut, 0, output()),
+            chain("arrive", ChainKind::Filter, InetHook::LocalIn, 0, arrive()),
             // Nobody in the container may route for others, or for a namespace of their own.
             chain("forward", ChainKind::Filter, InetHook::Forward, 0, refuse()),
             chain("leave", ChainKind::Filter, InetHook::PostRouting, 0, leave()),
@@ -116,13 +123,27 @@ fn output() -> Vec<Vec<Expr>> {
         rule(&[ipv4_destination(EMBEDDED_RESOLVER.octets()), vec![jump("dns")]]),
         rule(&[l4(UDP), destination_port(DNS_PORT), vec![jump("dns")]]),
         rule(&[l4(TCP), destination_port(DNS_PORT), vec![jump("dns")]]),
-        rule(&[established(), vec![accept()]]),
+        rule(&[established(), begun_under_this_table(), vec![accept()]]),
         rule(&[loopback(), vec![accept()]]),
-        rule(&[endpoint(ALLOW4), vec![accept()]]),
-        rule(&[endpoint(ALLOW6), vec![accept()]]),
+        rule(&[endpoint(ALLOW4), mark_connection(), vec![accept()]]),
+        rule(&[endpoint(ALLOW6), mark_connection(), vec![accept()]]),
     ];
     rules.extend(refuse());
     rules
+}
+
+/// Marks the connections that others begin with us, so that we may answer. What was open before the table was
+/// there stays unmarked: the kernel takes a TCP packet without SYN for the beginning of a connection, too.
+fn arrive() -> Vec<Vec<Expr>> {
+    let not_tcp = vec![
+        Expr::Meta { key: MetaKey::L4Proto, to: REG },
+        Expr::Cmp { from: REG, op: CmpOp::Neq, data: vec![TCP] },
+    ];
+    vec![
+        rule(&[l4(TCP), syn_alone(), new(), mark_connection()]),
+        rule(&[not_tcp, new(), mark_connection()]),
+        vec![accept()],
+    ]
 }
 
 /// What is addressed to ourselves leaves by loopback or not at all. Anybody may bind a socket to an interface
@@ -259,28 +280,51 @@ fn ipv6_destination(address: [u8; 16]) -> Vec<Expr> {
 }
 
 fn established() -> Vec<Expr> {
-    ct_established(CmpOp::Neq)
+    ct_state(CT_ESTABLISHED, CmpOp::Neq)
 }
 
 fn not_established() -> Vec<Expr> {
-    ct_established(CmpOp::Eq)
+    ct_state(CT_ESTABLISHED, CmpOp::Eq)
 }
 
-/// Compares the "established" bit of the state with zero.
-fn ct_established(op: CmpOp) -> Vec<Expr> {
+fn new() -> Vec<Expr> {
+    ct_state(CT_NEW, CmpOp::Neq)
+}
+
+/// Compares a bit of the state with zero.
+fn ct_state(bit: u32, op: CmpOp) -> Vec<Expr> {
     vec![
         Expr::CtState { to: REG },
-        Expr::Mask { register: REG, mask: CT_ESTABLISHED.to_ne_bytes().to_vec() },
+        Expr::Mask { register: REG, mask: bit.to_ne_bytes().to_vec() },
         Expr::Cmp { from: REG, op, data: vec![0; 4] },
     ]
 }
 
-/// The RST flag without SYN (RFC 9293 section 3.1: flags are byte 13).
+fn mark_connection() -> Vec<Expr> {
+    vec![Expr::Number { number: CONNECTION_MARK, to: REG }, Expr::SetCtMark { from: REG }]
+}
+
+fn begun_under_this_table() -> Vec<Expr> {
+    let data = CONNECTION_MARK.to_ne_bytes().to_vec();
+    vec![Expr::CtMark { to: REG }, Expr::Cmp { from: REG, op: CmpOp::Eq, data }]
+}
+
+/// The RST flag without SYN.
 fn reset_alone() -> Vec<Expr> {
+    tcp_flags(0b110, 0b100)
+}
+
+/// The SYN flag without ACK, RST and FIN.
+fn syn_alone() -> Vec<Expr> {
+    tcp_flags(0b1_0111, 0b10)
+}
+
+/// Flags are byte 13 (RFC 9293 section 3.1).
+fn tcp_flags(mask: u8, flags: u8) -> Vec<Expr> {
     vec![
         Expr::Payload { base: PayloadBase::Transport, offset: 13, len: 1, to: REG },
-        Expr::Mask { register: REG, mask: vec![0b110] },
-        Expr::Cmp { from: REG, op: CmpOp::Eq, data: vec![0b100] },
+        Expr::Mask { register: REG, mask: vec![mask] },
+        Expr::Cmp { from: REG, op: CmpOp::Eq, data: vec![flags] },
     ]
 }
 

@@ -49,7 +49,7 @@ fn is_awake(socket: &mut Netfilter, table: &str) -> Result<bool, NetlinkError> {
 fn base(chain: &Attributes<'_>) -> Option<BaseChain> {
     let hook = chain.nested(4)?;
     let number = hook.be32(1)?;
-    let hooks = [InetHook::Forward, InetHook::LocalOut, InetHook::PostRouting];
+    let hooks = [InetHook::LocalIn, InetHook::Forward, InetHook::LocalOut, InetHook::PostRouting];
     let hooked = hooks.into_iter().find(|h| *h as u32 == number)?;
     let priority = i32::from_be_bytes(hook.get(2)?.try_into().ok()?);
     let found = (chain.be32(5)?, chain.string(7)?);

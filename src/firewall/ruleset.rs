@@ -79,6 +79,8 @@ pub enum ChainKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum InetHook {
+    /// Packets for this machine.
+    LocalIn = 1,
     /// Packets routed through.
     Forward = 2,
     /// Packets made here.
@@ -106,6 +108,23 @@ pub enum Expr {
     },
     /// Load the connection tracking state bits.
     CtState {
+        /// Where to.
+        to: Register,
+    },
+    /// Load the mark of the connection tracking entry.
+    CtMark {
+        /// Where to.
+        to: Register,
+    },
+    /// Set the mark of the connection tracking entry.
+    SetCtMark {
+        /// Where it is.
+        from: Register,
+    },
+    /// Load a number.
+    Number {
+        /// The number.
+        number: u32,
         /// Where to.
         to: Register,
     },
