@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, fstat, mkdir, open, openat, renameat};
@@ -55,7 +56,7 @@ impl Teller {
     pub(super) fn write(&mut self, list: &[Denied]) {
         self.changed = false;
         self.written = Some(Instant::now());
-        let _ = replace_file(list);
+        let _ = replace_file(Path::new(paths::LOG), list);
     }
 }
 
@@ -66,16 +67,13 @@ fn sentence(name: &HostName) -> String {
     }
 }
 
-fn replace_file(list: &[Denied]) -> io::Result<()> {
-    match mkdir(paths::LOG, Mode::from_raw_mode(0o755)) {
+fn replace_file(path: &Path, list: &[Denied]) -> io::Result<()> {
+    match mkdir(path, Mode::from_raw_mode(0o755)) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(error) => return Err(error.into()),
     }
-    let folder = open(
-        paths::LOG,
-        OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
+    let folder =
+        open(path, OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     // The folder above may be somebody else's to write, as a group of log writers has it.
     let found = fstat(&folder)?;
     if found.st_uid != 0 || found.st_mode & 0o022 != 0 {
@@ -90,6 +88,8 @@ fn replace_file(list: &[Denied]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 
     #[test]
     fn the_sentence_names_the_option() {
@@ -99,6 +99,37 @@ mod tests {
             "refused a.example: not in the policy; to allow it, add to the Feature's options: \"allow\": \"a.example\""
         );
         assert_eq!(sentence(&name("db")), "refused db: not in the policy");
+    }
+
+    #[test]
+    fn the_file_is_written_into_a_folder_of_roots_alone() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("SKIPPED: this test makes folders of root's: run it with sudo");
+            assert!(std::env::var_os("CI").is_none(), "CI must run this as root");
+            return;
+        }
+        let above = tempfile::tempdir().unwrap();
+        let denied = [Denied { name: "a.example".to_owned(), questions: 1, first_ms: 0, last_ms: 0 }];
+        let folder = above.path().join("agent-sandbox");
+        for _ in 0..2 {
+            replace_file(&folder, &denied).unwrap();
+            assert_eq!(fs::read_to_string(folder.join(FILE)).unwrap(), lines(&denied));
+        }
+        // A link in its place, as whoever may write the folder above can make it; a folder of somebody else's.
+        let link = above.path().join("link");
+        symlink(&folder, &link).unwrap();
+        replace_file(&link, &[]).unwrap_err();
+        fs::set_permissions(&folder, Permissions::from_mode(0o775)).unwrap();
+        replace_file(&folder, &[]).unwrap_err();
+        fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+        chown(&folder, Some(1000), None).unwrap();
+        replace_file(&folder, &[]).unwrap_err();
+        assert_eq!(fs::read_to_string(folder.join(FILE)).unwrap(), lines(&denied));
+        // A link in the new file's place is not followed.
+        chown(&folder, Some(0), None).unwrap();
+        symlink(above.path().join("victim"), folder.join(NEW_FILE)).unwrap();
+        replace_file(&folder, &[]).unwrap_err();
+        assert!(!above.path().join("victim").exists());
     }
 
     #[test]
