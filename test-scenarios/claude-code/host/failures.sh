@@ -215,10 +215,10 @@ closed "no network" --cap-drop=ALL --cap-add=NET_ADMIN --network=none
 entry="ulimit -n 4
 $start"
 refused "four descriptors" "Too many open files" "${usual[@]}"
-# Whoever has no memory to speak says so first, in the words of the language's library.
+# Whoever has no memory cannot say much, and what is said are the words of others.
 entry="ulimit -v 2000
 $start"
-lines=3 refused "two megabytes of memory" "the daemon ended while it started" "${usual[@]}"
+lines=5 refused "two megabytes of memory" "." "${usual[@]}"
 unset entry
 closed "few descriptors" "${usual[@]}" --ulimit nofile=32:32
 closed "few processes" "${usual[@]}" --pids-limit 16
