@@ -60,7 +60,10 @@ docker exec "$container" bash -c "kill -9 $daemon"
 check_not "closed after kill -9 of sandboxd" reaches_evil "$container"
 check_not "status says that nobody vouches for it" docker exec --user vscode "$container" agent-sandbox status
 check_not "verify fails" docker exec --user vscode "$container" agent-sandbox verify
-check_not "wait fails" docker exec --user vscode "$container" agent-sandbox wait --timeout 1
+check "wait has it started again" docker exec --user vscode "$container" agent-sandbox wait --timeout 60
+check "verify holds again" docker exec --user vscode "$container" agent-sandbox verify
+daemon=$(daemon_of "$container")
+docker exec "$container" bash -c "kill -9 $daemon"
 
 # The table does not depend on the daemon: a new start takes over, and nothing was open meanwhile.
 hammer "$container" 0 &
