@@ -1,10 +1,11 @@
 //! Default-deny egress in an nf_tables table of our own, for IPv4 and IPv6.
 //!
 //! [`plan`] turns a policy's addresses into a [`ruleset`]; [`encode`] writes it as one atomic netlink batch;
-//! [`netlink`] hands it to the kernel; [`readback`] asks the kernel what it holds and compares. Other tables,
-//! Docker's NAT for 127.0.0.11 among them, are never touched.
+//! [`netlink`] hands it to the kernel, and [`lacking`] says what a kernel lacks that does not take it; [`readback`]
+//! asks the kernel what it holds and compares. Other tables, Docker's NAT for 127.0.0.11 among them, are never touched.
 
 pub mod encode;
+pub mod lacking;
 pub mod netlink;
 pub mod nla;
 pub mod plan;
@@ -12,7 +13,9 @@ pub mod readback;
 pub mod ruleset;
 
 use std::collections::BTreeSet;
+use std::io;
 
+use crate::firewall::lacking::Lacking;
 use crate::firewall::netlink::NetlinkError;
 use crate::firewall::readback::Difference;
 use crate::firewall::ruleset::{Endpoint, Ruleset};
@@ -23,6 +26,17 @@ pub enum FirewallError {
     /// The kernel refused, or could not be asked.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
+    /// The kernel cannot hold the table.
+    #[error(transparent)]
+    Lacking(#[from] Lacking),
+    /// The kernel refused a part of the table that it could hold.
+    #[error("nf_tables refused {what}: {error}")]
+    Refused {
+        /// Which part.
+        what: String,
+        /// The kernel's error.
+        error: io::Error,
+    },
     /// The kernel holds something else than was planned.
     #[error("the kernel's table differs from the plan: {0}")]
     Differs(#[from] Difference),
@@ -32,8 +46,12 @@ pub enum FirewallError {
 ///
 /// At no moment is the table absent: the kernel commits removal and addition together.
 pub fn apply(ruleset: &Ruleset) -> Result<(), FirewallError> {
-    let mut socket = netlink::Netfilter::open()?;
-    socket.commit(&encode::replace_table(ruleset))?;
+    let replace = || {
+        let mut socket = netlink::Netfilter::open()?;
+        socket.commit(&encode::replace_table(ruleset))?;
+        Ok(socket)
+    };
+    let mut socket = replace().map_err(|error| lacking::explain(error, ruleset))?;
     verify_with(&mut socket, ruleset, &BTreeSet::new())
 }
 

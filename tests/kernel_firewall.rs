@@ -390,6 +390,26 @@ fn a_connection_outlives_the_table_that_let_it_begin() {
     assert!(theirs.read(&mut [0; 64]).is_ok_and(|length| length > 0));
 }
 
+#[test]
+fn a_kernel_that_lacks_an_expression_is_told_by_its_name_and_holds_no_part_of_the_table() {
+    let Some(lab) = open_lab() else { return };
+    let lacking = |name: &str| {
+        let mut ruleset = plan(&Upstream::None);
+        let output = ruleset.chains.iter_mut().find(|chain| chain.name == "output").unwrap();
+        output.rules[5].insert(1, Expr::Unknown(name.to_owned()));
+        lab.inside(|| firewall::apply(&ruleset)).unwrap_err().to_string()
+    };
+    let expected = "the host's kernel lacks \"nosuch\" of nf_tables: use a kernel that has it";
+    let told = lacking("nosuch");
+    assert!(told.starts_with(expected), "{told}");
+    assert_eq!(lab.inside_output(&["nft", "list", "tables"]), "");
+    // A table that is there stays as it is.
+    lab.inside(|| firewall::apply(&plan(&Upstream::None))).unwrap();
+    lacking("nosuch");
+    lab.inside(|| firewall::verify(&plan(&Upstream::None), &BTreeSet::new())).unwrap();
+    assert!(lab.tcp(SERVER4).is_err());
+}
+
 /// An independent reader's view of the table: what `nft` prints.
 #[test]
 fn nft_lists_the_rules_that_architecture_describes() {

@@ -118,6 +118,17 @@ pub(super) fn dump(message_type: u8, sequence: u32, attributes: &[(u16, &str)]) 
 
 /// The whole table anew, in place of whatever table of this name there is.
 pub fn replace_table(ruleset: &Ruleset) -> Batch {
+    let mut batch = empty_table(ruleset);
+    for chain in &ruleset.chains {
+        for rule in &chain.rules {
+            new_rule(&mut batch, ruleset.table, &chain.name, rule);
+        }
+    }
+    batch.end()
+}
+
+/// The table with its sets and chains, which rules may name, and not yet a rule.
+fn empty_table(ruleset: &Ruleset) -> Batch {
     let mut batch = Batch::new();
     // Add, remove, add: removing alone would fail where there is none yet.
     batch.nft(NEW_TABLE, NLM_F_CREATE, |w| w.string(1, ruleset.table));
@@ -129,12 +140,44 @@ pub fn replace_table(ruleset: &Ruleset) -> Batch {
     for chain in &ruleset.chains {
         new_chain(&mut batch, ruleset.table, chain);
     }
-    for chain in &ruleset.chains {
-        for rule in &chain.rules {
-            new_rule(&mut batch, ruleset.table, &chain.name, rule);
-        }
-    }
-    batch.end()
+    batch
+}
+
+/// What one message of [`replace_table`]'s batch is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject<'a> {
+    /// The table.
+    Table,
+    /// A set.
+    Set(&'a Set),
+    /// A chain.
+    Chain(&'a Chain),
+    /// A chain's rule, counted from 0.
+    Rule(&'a Chain, usize),
+}
+
+/// Finds a message of [`replace_table`]'s batch by its sequence number; the messages that frame the batch have none.
+pub(super) fn subject<'a>(ruleset: &'a Ruleset, message: u32) -> Option<Subject<'a>> {
+    let rules = |chain: &'a Chain| (0..chain.rules.len()).map(move |index| Subject::Rule(chain, index));
+    std::iter::repeat_n(Subject::Table, 3)
+        .chain(ruleset.sets.iter().map(Subject::Set))
+        .chain(ruleset.chains.iter().map(Subject::Chain))
+        .chain(ruleset.chains.iter().flat_map(rules))
+        .nth(usize::try_from(message.checked_sub(1)?).ok()?)
+}
+
+/// A table with only one rule, in a batch without an end: the kernel judges each message and then drops them all.
+pub(super) fn trial(ruleset: &Ruleset, chain: &str, rule: &[Expr]) -> Batch {
+    let mut batch = empty_table(ruleset);
+    new_rule(&mut batch, ruleset.table, chain, rule);
+    batch
+}
+
+/// An expression's name among those of nf_tables.
+pub(super) fn name(expr: &Expr) -> String {
+    let mut writer = Writer::new();
+    expression(&mut writer, expr);
+    super::nla::Attributes::new(&writer.into_bytes()).string(1).unwrap_or_default().to_owned()
 }
 
 /// New elements in place of whatever the sets hold.
@@ -451,6 +494,36 @@ mod tests {
             d.nested(2, |data| data.bytes(1, &[0; 3]));
         });
         assert_eq!(decode(&Attributes::new(&writer.into_bytes())), Expr::Unknown("immediate".to_owned()));
+    }
+
+    #[test]
+    fn each_message_of_the_batch_has_its_subject() {
+        let plan = plan(&Upstream::Unknown);
+        let batch = replace_table(&plan);
+        let mut rest = batch.bytes.as_slice();
+        let (mut message, mut named) = (0, 0);
+        while let Some(len) = rest.first_chunk().map(|len| u32::from_ne_bytes(*len) as usize) {
+            let attributes = Attributes::new(&rest[20..len]);
+            let found = subject(&plan, message);
+            let expected = match (rest[5] == SUBSYSTEM).then_some(rest[4]) {
+                Some(NEW_TABLE | DEL_TABLE) => matches!(found, Some(Subject::Table)),
+                Some(NEW_SET) => {
+                    matches!(found, Some(Subject::Set(set)) if attributes.string(2) == Some(set.name))
+                }
+                Some(NEW_CHAIN) => {
+                    matches!(found, Some(Subject::Chain(chain)) if attributes.string(3) == Some(&chain.name))
+                }
+                Some(NEW_RULE) => matches!(found, Some(Subject::Rule(chain, index))
+                    if attributes.string(2) == Some(&chain.name)
+                        && attributes.nested(4).unwrap().count() == chain.rules[index].len()),
+                _ => found.is_none(),
+            };
+            assert!(expected, "message {message}: {found:?}");
+            named += u32::from(found.is_some());
+            message += 1;
+            rest = &rest[len..];
+        }
+        assert_eq!(named, batch.acks);
     }
 
     #[test]

@@ -24,20 +24,20 @@ const DUMP_ATTEMPTS: u32 = 10;
 #[derive(Debug, thiserror::Error)]
 pub enum NetlinkError {
     /// A system call on the socket failed.
-    #[error("netlink: {action}: {source}")]
+    #[error("netlink: {action}: {error}")]
     Io {
         /// What was tried.
         action: &'static str,
         /// What came back.
-        source: io::Error,
+        error: io::Error,
     },
     /// The kernel refused a message.
-    #[error("nf_tables refused message {message} of the batch: {source}{}", hint(source))]
+    #[error("nf_tables refused message {message} of the batch: {error}")]
     Refused {
         /// Its number in the batch.
         message: u32,
         /// The kernel's error.
-        source: io::Error,
+        error: io::Error,
     },
     /// The kernel's answer does not read as netlink.
     #[error("netlink: the kernel's answer does not read: {0}")]
@@ -45,16 +45,6 @@ pub enum NetlinkError {
     /// The table kept changing while it was listed.
     #[error("netlink: the table kept changing while it was listed")]
     Unsteady,
-}
-
-fn hint(error: &io::Error) -> &'static str {
-    match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
-        Some(rustix::io::Errno::PERM) => " (CAP_NET_ADMIN is missing)",
-        Some(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOENT) => {
-            " (the kernel lacks a part of nf_tables: conntrack, NAT, fib or reject)"
-        }
-        _ => "",
-    }
 }
 
 /// A netlink socket to the netfilter subsystem of the calling thread's network namespace.
@@ -67,7 +57,7 @@ pub struct Netfilter {
 impl Netfilter {
     /// Opens the socket.
     pub fn open() -> Result<Self, NetlinkError> {
-        let io = |action| move |error: rustix::io::Errno| NetlinkError::Io { action, source: error.into() };
+        let io = |action| move |error: rustix::io::Errno| NetlinkError::Io { action, error: error.into() };
         let socket = rustix::net::socket_with(
             AddressFamily::NETLINK,
             SocketType::RAW,
@@ -97,7 +87,7 @@ impl Netfilter {
                     code => {
                         return Err(NetlinkError::Refused {
                             message: message.sequence,
-                            source: io::Error::from_raw_os_error(code),
+                            error: io::Error::from_raw_os_error(code),
                         });
                     }
                 }
@@ -138,7 +128,7 @@ impl Netfilter {
                             }
                             code => Err(NetlinkError::Io {
                                 action: "list",
-                                source: io::Error::from_raw_os_error(code),
+                                error: io::Error::from_raw_os_error(code),
                             }),
                         };
                     }
@@ -154,14 +144,14 @@ impl Netfilter {
     fn send(&self, bytes: &[u8]) -> Result<(), NetlinkError> {
         let kernel = SocketAddrNetlink::new(0, 0);
         let sent = rustix::net::sendto(&self.socket, bytes, SendFlags::empty(), &kernel)
-            .map_err(|error| NetlinkError::Io { action: "send", source: error.into() })?;
+            .map_err(|error| NetlinkError::Io { action: "send", error: error.into() })?;
         if sent == bytes.len() { Ok(()) } else { Err(NetlinkError::Garbled("a batch was cut short")) }
     }
 
     fn receive(&self) -> Result<Vec<u8>, NetlinkError> {
         let mut buffer = vec![0; RECEIVE_BUFFER];
         let (_, len) = rustix::net::recv(&self.socket, &mut buffer[..], RecvFlags::TRUNC)
-            .map_err(|error| NetlinkError::Io { action: "receive", source: error.into() })?;
+            .map_err(|error| NetlinkError::Io { action: "receive", error: error.into() })?;
         if len > buffer.len() {
             return Err(NetlinkError::Garbled("an answer larger than the buffer"));
         }
