@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd as _;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -35,20 +35,17 @@ impl Lab {
         let (inside, outside) = (lab.inside.as_str(), lab.outside.as_str());
         for namespace in [inside, outside] {
             ip(&["netns", "add", namespace]);
-            ip(&["-n", namespace, "link", "set", "lo", "up"]);
         }
         ip(&["-n", inside, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", outside]);
         for (namespace, v4, v6) in [
             (inside, &["203.0.113.2/24"][..], &["2001:db8::2/64"][..]),
             (outside, &["203.0.113.1/24", "203.0.113.10/24"][..], &["2001:db8::1/64", "2001:db8::10/64"][..]),
         ] {
-            for address in v4 {
-                ip(&["-n", namespace, "addr", "add", address, "dev", "eth0"]);
-            }
-            for address in v6 {
-                ip(&["-n", namespace, "addr", "add", address, "dev", "eth0", "nodad"]);
-            }
-            ip(&["-n", namespace, "link", "set", "eth0", "up"]);
+            let mut lines = vec!["link set lo up".to_owned()];
+            lines.extend(v4.iter().map(|address| format!("addr add {address} dev eth0")));
+            lines.extend(v6.iter().map(|address| format!("addr add {address} dev eth0 nodad")));
+            lines.push("link set eth0 up".to_owned());
+            ip_batch(namespace, &lines);
         }
         for namespace in [inside, outside] {
             let routes = output("ip", &["-n", namespace, "route", "show", "default"]);
@@ -173,6 +170,19 @@ fn run_in<T: Send>(namespace: &str, work: impl FnOnce() -> T + Send) -> T {
 
 fn ip(arguments: &[&str]) {
     output("ip", arguments);
+}
+
+/// Several commands in one process: starting one takes long where the processor is emulated.
+fn ip_batch(namespace: &str, lines: &[String]) {
+    let mut child = Command::new("ip")
+        .args(["-n", namespace, "-batch", "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("run a program");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(lines.join("\n").as_bytes()).expect("write to a pipe");
+    drop(stdin);
+    assert!(child.wait().expect("its end").success(), "ip -batch: {lines:?}");
 }
 
 fn output(program: &str, arguments: &[&str]) -> String {
