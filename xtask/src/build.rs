@@ -62,6 +62,22 @@ pub fn build_helper(package: &str, arch: Arch) -> anyhow::Result<PathBuf> {
     Ok(compile(&root, &toolchain, arch, package, &names)?.join(package))
 }
 
+/// Builds a test of the root package, static as the programs are; for machines that hold no toolchain.
+pub fn build_test(test: &str, arch: Arch) -> anyhow::Result<PathBuf> {
+    let root = project::root()?;
+    let toolchain = toolchain::find(arch, None)?;
+    let mut command = cargo(&root, &toolchain, arch, "test");
+    command.args(["--no-run", "--message-format=json", "--package", "agent-sandbox", "--test", test]);
+    // It travels without the sources that its debug information names.
+    command.env("CARGO_PROFILE_TEST_DEBUG", "false").env("CARGO_PROFILE_DEV_DEBUG", "false");
+    let messages = sh::output(&mut command)
+        .with_context(|| format!("the test {test} could not be built for {}", arch.docker()))?;
+    let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let mut programs = artifacts.filter(|artifact| artifact["target"]["name"] == test);
+    let program = programs.find_map(|artifact| Some(PathBuf::from(artifact["executable"].as_str()?)));
+    program.with_context(|| format!("cargo names no program of the test {test}"))
+}
+
 fn compile(
     root: &Path,
     toolchain: &Toolchain,
@@ -69,17 +85,32 @@ fn compile(
     package: &str,
     bins: &BTreeSet<String>,
 ) -> anyhow::Result<PathBuf> {
-    // A folder each: the linker is part of what cargo holds against the build scripts that both share.
-    let target = root.join("target").join(format!("{}-{}", toolchain.target_folder, arch.docker()));
-    let mut command = Command::new(&toolchain.cargo);
-    command.current_dir(root).args(["build", "--quiet", "--release", "--locked", "--target", arch.triple()]);
-    command.args(["--package", package]).arg("--target-dir").arg(&target);
+    let mut command = cargo(root, toolchain, arch, "build");
+    command.args(["--release", "--package", package]);
     if package == "agent-sandbox" {
         command.args(["--features", "installer"]);
     }
     for bin in bins {
         command.args(["--bin", bin]);
     }
+    sh::run(&mut command).with_context(|| format!("the build for {} failed", arch.docker()))?;
+    let folder = target_folder(root, toolchain, arch).join(arch.triple()).join("release");
+    match bins.iter().find(|bin| !folder.join(bin).is_file()) {
+        Some(bin) => bail!("the build made no {}", folder.join(bin).display()),
+        None => Ok(folder),
+    }
+}
+
+/// A folder each: the linker is part of what cargo holds against the build scripts that both share.
+fn target_folder(root: &Path, toolchain: &Toolchain, arch: Arch) -> PathBuf {
+    root.join("target").join(format!("{}-{}", toolchain.target_folder, arch.docker()))
+}
+
+/// Cargo for an architecture, with the flags that make programs static.
+fn cargo(root: &Path, toolchain: &Toolchain, arch: Arch, verb: &str) -> Command {
+    let mut command = Command::new(&toolchain.cargo);
+    command.current_dir(root).args([verb, "--quiet", "--locked", "--target", arch.triple()]);
+    command.arg("--target-dir").arg(target_folder(root, toolchain, arch));
     // What the environment sets for another build must not change these bytes.
     for variable in ["RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR"] {
         command.env_remove(variable);
@@ -98,12 +129,7 @@ fn compile(
         format!("CARGO_TARGET_{}_LINKER", triple.to_uppercase()),
         root.join("xtask/tools/static-pie-cc"),
     );
-    sh::run(&mut command).with_context(|| format!("the build for {} failed", arch.docker()))?;
-    let folder = target.join(arch.triple()).join("release");
-    match bins.iter().find(|bin| !folder.join(bin).is_file()) {
-        Some(bin) => bail!("the build made no {}", folder.join(bin).display()),
-        None => Ok(folder),
-    }
+    command
 }
 
 fn rustflags(root: &Path) -> Vec<String> {

@@ -13,14 +13,14 @@ pub fn folder() -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// A file of the cache; `make` writes it under another name first, so that a half-made one is never used.
+/// A file or folder of the cache; `make` writes it under another name first, so that a half-made one is never used.
 pub fn file(name: &str, make: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<PathBuf> {
     let path = folder()?.join(name);
-    if !path.is_file() {
+    if !path.exists() {
         let unfinished = folder()?.join(format!("{}.{name}", std::process::id()));
         let result = make(&unfinished).and_then(|()| Ok(std::fs::rename(&unfinished, &path)?));
         if result.is_err() {
-            let _ = std::fs::remove_file(&unfinished);
+            let _ = std::fs::remove_file(&unfinished).or_else(|_| std::fs::remove_dir_all(&unfinished));
         }
         result.with_context(|| format!("cannot make {}", path.display()))?;
     }

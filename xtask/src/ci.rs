@@ -11,14 +11,14 @@ use std::time::Instant;
 use anyhow::{Context as _, bail, ensure};
 
 use crate::arch::Arch;
-use crate::cli::{CiArgs, DocsArgs, ScenarioArgs};
+use crate::cli::{CiArgs, DocsArgs, KernelArgs, ScenarioArgs};
 use crate::scenarios::{self, devcontainer_cli};
-use crate::{apt, build, docs, project, sh};
+use crate::{apt, build, docs, kernels, project, sh};
 
 type Step = (&'static str, fn(&Path) -> anyhow::Result<()>);
 
 /// Cheap ones first.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     ("format", format),
     ("shell", shell),
     ("docs", |_| docs::verb(&DocsArgs { check: true })),
@@ -28,6 +28,7 @@ const STEPS: [Step; 10] = [
     ("deny", tools::deny),
     ("test", test),
     ("artifact", artifact),
+    ("kernels", |_| kernels::verb(&KernelArgs { filter: None })),
     ("scenarios", |_| scenarios::verb(&ScenarioArgs { filter: None })),
 ];
 

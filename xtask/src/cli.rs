@@ -28,6 +28,8 @@ pub enum Command {
     Registry(RegistryArgs),
     /// Run the scenarios through the devcontainer CLI against a real Docker
     TestScenarios(ScenarioArgs),
+    /// Run the firewall's tests and the daemon on other kernels, under qemu
+    TestKernels(KernelArgs),
     /// Write the generated parts of the documentation
     Docs(DocsArgs),
     /// Measure
@@ -121,6 +123,14 @@ pub struct ServeArgs {
 #[derive(Debug, Args)]
 pub struct ScenarioArgs {
     /// Run only scenarios whose name contains this
+    #[arg(long)]
+    pub filter: Option<String>,
+}
+
+/// Flags of `test-kernels`.
+#[derive(Debug, Args)]
+pub struct KernelArgs {
+    /// Run only kernels whose name contains this
     #[arg(long)]
     pub filter: Option<String>,
 }

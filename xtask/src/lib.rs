@@ -12,6 +12,7 @@ pub mod collection;
 pub mod docs;
 pub mod exit;
 pub mod feature;
+pub mod kernels;
 pub mod oci;
 pub mod output_folder;
 pub mod package;

@@ -6,7 +6,7 @@ use clap::Parser;
 use xtask::cli::{Cli, Command};
 use xtask::exit::Exit;
 use xtask::feature::problem::one_line;
-use xtask::{bench, build, ci, docs, package, publish, registry, scenarios, terminal};
+use xtask::{bench, build, ci, docs, kernels, package, publish, registry, scenarios, terminal};
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         Command::Registry(args) => registry::serve::run(&args),
         Command::Build(args) => build::verb(&args),
         Command::TestScenarios(args) => scenarios::verb(&args),
+        Command::TestKernels(args) => kernels::verb(&args),
         Command::Docs(args) => docs::verb(&args),
         Command::Bench(args) => bench::verb(&args),
         Command::Ci(args) => ci::verb(&args),
