@@ -19,6 +19,8 @@ pub(crate) struct Request {
     pub(crate) path: String,
     /// The value of the Host header.
     pub(crate) host: String,
+    /// The value of the Authorization header.
+    pub(crate) authorization: String,
     /// The body, of whatever framing.
     pub(crate) body: Vec<u8>,
     /// Whether the client ends the connection after this.
@@ -99,6 +101,7 @@ fn read(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
             "transfer-encoding" => chunked = value.eq_ignore_ascii_case("chunked"),
             "connection" => request.last |= value.eq_ignore_ascii_case("close"),
             "host" => value.clone_into(&mut request.host),
+            "authorization" => value.clone_into(&mut request.authorization),
             _ => {}
         }
     }

@@ -44,6 +44,8 @@ pub(crate) fn serve(peer: &Peer, script: &Script) -> io::Result<()> {
 fn answer(request: &Request, script: &Script) -> (Response, Value) {
     let path = request.path.split('?').next().unwrap_or_default();
     let mut event = json!({"messages": request.path, "method": request.method});
+    // Whom the agent says it works for; tests give it nothing secret.
+    event["authorization"] = request.authorization.as_str().into();
     let body = match (request.method.as_str(), path) {
         ("POST", "/v1/messages") => {
             let asked: Value = serde_json::from_slice(&request.body).unwrap_or_default();
