@@ -46,7 +46,8 @@ pub fn add_architecture(name: &str) -> anyhow::Result<()> {
     sh::run(Command::new("apt-get").args(["update", "-q"]))
 }
 
-fn update() -> anyhow::Result<()> {
+/// Fetches the lists of packages, once a run.
+pub fn update() -> anyhow::Result<()> {
     static ONCE: Once = Once::new();
     let mut result = Ok(());
     ONCE.call_once(|| result = sh::run(Command::new("apt-get").args(["update", "-q"])));

@@ -2,16 +2,21 @@
 //!
 //! Everything that needs a network is fetched first; then the tests run where there is none.
 
-pub mod base_image;
 pub mod claude;
 pub mod devcontainer_cli;
 pub mod docker;
+pub mod emulation;
 pub mod host;
 pub mod https;
+pub mod image;
 pub mod internet;
 pub mod lab;
+pub mod plan;
 pub mod report;
+pub mod secured_registry;
 pub mod stage;
+mod table;
+mod tls;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
@@ -19,25 +24,46 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, ensure};
 
 use crate::cli::ScenarioArgs;
+use crate::project;
 use lab::Lab;
+use plan::Plan;
 use report::Report;
 
 /// The verb.
 pub fn verb(args: &ScenarioArgs) -> anyhow::Result<()> {
-    let prepared = lab::prepare()?;
-    let lab = Lab::open(&prepared)?;
     let filter = args.filter.as_deref().unwrap_or_default();
+    let mut plan = Plan::read(&project::root()?.join("test-scenarios"), filter)?;
+    leave_out_what_cannot_run(&mut plan)?;
+    let prepared = lab::prepare_for(&plan)?;
+    let lab = Lab::open(&prepared)?;
     let mut report = Report::default();
-    for (feature, scenarios) in &lab.staged.scenarios {
-        let wanted: Vec<&String> = scenarios.iter().filter(|name| name.contains(filter)).collect();
-        if !wanted.is_empty() {
-            merge(&mut report, run_cli(&lab, feature, &wanted, filter)?);
+    for (feature, scenarios) in &plan.features {
+        if !scenarios.cli.is_empty() {
+            merge(&mut report, run_cli(&lab, feature, &scenarios.cli, filter)?);
         }
+        merge(&mut report, host::run_all(&lab, feature, &scenarios.host)?);
     }
-    merge(&mut report, host::run_all(&lab, filter)?);
+    if let Some(table) = table::of(&lab, &plan, &report)? {
+        println!("{table}");
+    }
     println!("{} passed, {} failed", report.passed.len(), report.failed.len());
     ensure!(report.failed.is_empty(), "failed: {}", report.failed.join(", "));
-    ensure!(!report.passed.is_empty(), "no scenario ran; a filter that matches none is a mistake");
+    ensure!(!report.passed.is_empty(), "no scenario ran");
+    Ok(())
+}
+
+/// Another architecture's image needs an emulator, which only root can register.
+fn leave_out_what_cannot_run(plan: &mut Plan) -> anyhow::Result<()> {
+    let needs_emulation = |image: &image::Image| image.is_foreign().unwrap_or(true);
+    if emulation::is_possible() {
+        return Ok(());
+    }
+    let left_out = plan.drop_rows(needs_emulation);
+    if !left_out.is_empty() {
+        let text = format!("{}: only root on Debian can have an emulator registered", left_out.join(", "));
+        ensure!(std::env::var_os("CI").is_none(), "{text}");
+        eprintln!("SKIPPED {text}");
+    }
     Ok(())
 }
 
@@ -47,7 +73,7 @@ fn merge(into: &mut Report, from: Report) {
 }
 
 /// Runs a Feature's scenarios. What was asked for and is in neither of the CLI's lists has failed.
-fn run_cli(lab: &Lab<'_>, feature: &str, wanted: &[&String], filter: &str) -> anyhow::Result<Report> {
+fn run_cli(lab: &Lab<'_>, feature: &str, wanted: &[String], filter: &str) -> anyhow::Result<Report> {
     // The CLI makes its workspaces below TMPDIR, which is how its containers are told from others'.
     let workspaces = tempfile::tempdir()?;
     let mut command = Command::new(&lab.prepared.devcontainer);
@@ -71,7 +97,7 @@ fn run_cli(lab: &Lab<'_>, feature: &str, wanted: &[&String], filter: &str) -> an
     removed?;
     for name in wanted {
         if !report.passed.contains(name) && !report.failed.contains(name) {
-            report.failed.push((*name).clone());
+            report.failed.push(name.clone());
         }
     }
     Ok(report)

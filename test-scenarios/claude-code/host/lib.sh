@@ -1,12 +1,17 @@
 # shellcheck shell=bash
 # What the host scripts share. `cargo xtask test-scenarios` sets the variables in capitals:
-# DEVCONTAINER FEATURE IMAGE IMAGE_CLAUDE NPM_REGISTRY CLAUDE_VERSION NETWORK DNS WORK HOST_API HOST_EVIL.
+# DEVCONTAINER FEATURE IMAGE NPM_REGISTRY CLAUDE_VERSION NETWORK DNS WORK HOST_API HOST_EVIL, and an IMAGE_NAME for each
+# base image. A script gets the images whose names are in its text, and runs once for each line "# Row: NAME KEY=VALUE..."
+# in it, with ROW and ROW_KEY.
 
-: "${DEVCONTAINER:?}" "${FEATURE:?}" "${IMAGE:?}" "${IMAGE_CLAUDE:?}" "${NPM_REGISTRY:?}" "${NETWORK:?}" "${DNS:?}" "${WORK:?}"
+: "${DEVCONTAINER:?}" "${FEATURE:?}" "${IMAGE:?}" "${NPM_REGISTRY:?}" "${NETWORK:?}" "${DNS:?}" "${WORK:?}"
 
 failed=0
 container=
 containers=()
+# What workspaces are made of and probes run as, unless a script says otherwise.
+base=$IMAGE
+remote=vscode
 
 # Says what was seen; a claim that does not hold fails the script at its end, so that all of them are seen.
 pass() { echo "  PASS  $1"; }
@@ -25,10 +30,18 @@ check_not() {
     if "$@"; then fail "$claim"; else pass "$claim"; fi
 }
 
-# Removes what the script started, and nothing else.
+# Removes what the script started, and nothing else: of the named volumes those that came with its containers.
+volumes_before=$(docker volume ls --quiet)
 finish() {
-    local status=$?
-    if [ "${#containers[@]}" -gt 0 ]; then docker rm --force --volumes "${containers[@]}" >/dev/null 2>&1; fi
+    local status=$? volumes=
+    if [ "${#containers[@]}" -gt 0 ]; then
+        volumes=$(docker inspect --format \
+            '{{range .Mounts}}{{if eq .Type "volume"}}{{println .Name}}{{end}}{{end}}' "${containers[@]}" 2>/dev/null |
+            sort --unique | grep . | grep -vxF "$volumes_before") || true
+        docker rm --force --volumes "${containers[@]}" >/dev/null 2>&1 || true
+        # shellcheck disable=SC2086 # names of volumes hold no spaces
+        if [ -n "$volumes" ]; then docker volume rm $volumes >/dev/null 2>&1 || true; fi
+    fi
     [ "$status" -eq 0 ] || exit "$status"
     exit "$failed"
 }
@@ -43,18 +56,50 @@ workspace() {
     args=$(printf '"%s",' "$@")
     cat >"$WORK/project/.devcontainer/devcontainer.json" <<EOF
 {
-    "image": "$IMAGE",
+    "image": "$base",
     "features": { "./claude-code": { "npmRegistry": "$NPM_REGISTRY", "allow": "$allow" } },
     "runArgs": [${args%,}],
-    "remoteUser": "vscode"
+    "remoteUser": "$remote"
 }
 EOF
 }
 
 # Starts the workspace's container; its id is then in $container.
-up() {
+up() { started_by "$DEVCONTAINER" up --workspace-folder "$WORK/project"; }
+
+# The same, with the CLI run by another user of the host, whose uid is then in $host_uid. Nothing of the machine is
+# changed: the user exists in a mount namespace of the CLI's own. Who is not root is another user already.
+up_as() {
+    local socket modules
+    if [ "$(id -u)" -ne 0 ]; then
+        host_uid=$(id -u)
+        up
+        return
+    fi
+    # shellcheck disable=SC2034 # scripts use it
+    host_uid=$1
+    socket=${DOCKER_HOST#unix://}
+    modules=$(readlink -f "$DEVCONTAINER")
+    modules=${modules%/@devcontainers/*}
+    mkdir "$WORK/cli" "$WORK/home"
+    for file in passwd group; do cp "/etc/$file" "$WORK/$file"; done
+    echo "tester:x:$1:$1::$WORK/home:/bin/sh" >>"$WORK/passwd"
+    echo "tester:x:$1:" >>"$WORK/group"
+    chmod 755 "$WORK" && chown -R "$1:$1" "$WORK/project" "$WORK/home"
+    # shellcheck disable=SC2016 # the inner shell expands
+    HOME=$WORK/home started_by unshare --mount sh -ec '
+        mount --bind "$WORK/passwd" /etc/passwd
+        mount --bind "$WORK/group" /etc/group
+        mount --bind "$1" "$WORK/cli"
+        exec setpriv --reuid "$2" --regid "$2" --groups "$3" --inh-caps=-all \
+            node "$WORK/cli/@devcontainers/cli/devcontainer.js" up --workspace-folder "$WORK/project"' \
+        sh "$modules" "$1" "$(stat -c %g "${socket:-/var/run/docker.sock}")"
+}
+
+# Runs a command that is a form of `devcontainer up`, and remembers the container.
+started_by() {
     local out
-    out=$("$DEVCONTAINER" up --workspace-folder "$WORK/project" 2>"$WORK/up.log") || {
+    out=$("$@" 2>"$WORK/up.log") || {
         tail -n 20 "$WORK/up.log" >&2
         echo "$out" >&2
         return 1
@@ -64,11 +109,16 @@ up() {
     [ -n "$container" ]
 }
 
-# Whether a user in the container gets a page from the forbidden host, at this address of its.
+# Whether a user in the container gets a page from a host; by bash, or by busybox where there is none.
 reaches() {
-    docker exec --user vscode "$1" bash -c '
-        exec 3<>"/dev/tcp/$0/80" && printf "GET / HTTP/1.0\r\n\r\n" >&3 &&
-            timeout 5 grep -q "stand-in reached" <&3' "$2" >/dev/null 2>&1
+    # shellcheck disable=SC2016 # the inner shells expand
+    docker exec --user "$remote" "$1" sh -c '
+        if command -v bash; then
+            exec bash -c "exec 3<>\"/dev/tcp/\$0/80\" && printf \"GET / HTTP/1.0\r\n\r\n\" >&3 &&
+                timeout 5 grep -q \"stand-in reached\" <&3" "$0"
+        fi
+        case "$0" in *:*) host="[$0]" ;; *) host=$0 ;; esac
+        timeout 5 wget -q -O - "http://$host/" | grep -q "stand-in reached"' "$2" >/dev/null 2>&1
 }
 evil4=203.0.113.66
 evil6=2001:db8:113::66

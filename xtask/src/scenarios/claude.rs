@@ -7,63 +7,65 @@ use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
 use super::https::{Https, Site};
+use crate::arch::Arch;
 use crate::{cache, sh};
 
 /// The version that the scenarios install.
 pub const VERSION: &str = "2.1.330";
-const PACKAGE: &str = "@anthropic-ai/claude-code-linux-x64";
 
-/// The package as the npm registry gave it.
+/// What Claude Code is published for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Platform {
+    /// The processor.
+    pub arch: Arch,
+    /// Whether the C library is musl.
+    pub musl: bool,
+}
+
+impl Platform {
+    /// The platform as the maker names it, as in `linux-x64-musl`.
+    fn name(self) -> String {
+        let machine = match self.arch {
+            Arch::Amd64 => "x64",
+            Arch::Arm64 => "arm64",
+        };
+        format!("linux-{machine}{}", if self.musl { "-musl" } else { "" })
+    }
+
+    fn package(self) -> String {
+        format!("@anthropic-ai/claude-code-{}", self.name())
+    }
+}
+
+/// A package as the npm registry gave it.
 #[derive(Debug, Clone)]
 pub struct Package {
+    /// What it runs on.
+    pub platform: Platform,
     tarball: PathBuf,
     integrity: String,
 }
 
 impl Package {
     /// Fetches the package, or takes it from the cache. npm verifies it.
-    pub fn fetch() -> anyhow::Result<Self> {
-        let tarball = cache::file(&format!("claude-code-linux-x64-{VERSION}.tgz"), |path| {
+    pub fn fetch(platform: Platform) -> anyhow::Result<Self> {
+        let file = format!("claude-code-{}-{VERSION}", platform.name());
+        let package = format!("{}@{VERSION}", platform.package());
+        let tarball = cache::file(&format!("{file}.tgz"), |path| {
             let folder = tempfile::tempdir_in(cache::folder()?)?;
-            let package = format!("{PACKAGE}@{VERSION}");
             let pack = ["pack", "--json", "--ignore-scripts", "--loglevel=error", &package];
             let report = sh::output(Command::new("npm").args(pack).current_dir(folder.path()))?;
             let report: Value = serde_json::from_str(&report).context("npm pack printed no JSON")?;
             let name = report[0]["filename"].as_str().context("npm pack named no file")?;
             Ok(std::fs::rename(folder.path().join(name), path)?)
         })?;
-        let integrity = cache::file(&format!("claude-code-linux-x64-{VERSION}.integrity"), |path| {
-            let package = format!("{PACKAGE}@{VERSION}");
-            let text = sh::output(Command::new("npm").args([
-                "view",
-                &package,
-                "dist.integrity",
-                "--loglevel=error",
-            ]))?;
+        let integrity = cache::file(&format!("{file}.integrity"), |path| {
+            let view = ["view", &package, "dist.integrity", "--loglevel=error"];
+            let text = sh::output(Command::new("npm").args(view))?;
             ensure!(text.trim().starts_with("sha512-"), "npm names no sha512 for {package}");
             Ok(std::fs::write(path, text.trim())?)
         })?;
-        Ok(Self { tarball, integrity: std::fs::read_to_string(integrity)? })
-    }
-
-    /// Serves the package as an npm registry does.
-    pub fn serve(&self, address: &str) -> anyhow::Result<Https> {
-        Https::start(address, |base| {
-            let file = "/tarballs/claude-code-linux-x64.tgz";
-            let packument = json!({
-                "name": PACKAGE,
-                "dist-tags": { "latest": VERSION },
-                "versions": { VERSION: {
-                    "name": PACKAGE,
-                    "version": VERSION,
-                    "dist": { "tarball": format!("{base}{file}"), "integrity": self.integrity },
-                }},
-            });
-            Site::new()
-                .text(&format!("/{}", PACKAGE.replace('/', "%2f")), &packument.to_string())
-                .text(&format!("/{PACKAGE}"), &packument.to_string())
-                .file(file, &self.tarball)
-        })
+        Ok(Self { platform, tarball, integrity: std::fs::read_to_string(integrity)? })
     }
 
     /// The program itself, unpacked into a folder.
@@ -73,4 +75,26 @@ impl Package {
         sh::run(&mut tar)?;
         Ok(folder.join("package/claude"))
     }
+}
+
+/// Serves packages as an npm registry does.
+pub fn serve(packages: &[Package], address: &str) -> anyhow::Result<Https> {
+    Https::start(address, |base| {
+        packages.iter().fold(Site::new(), |site, package| {
+            let name = package.platform.package();
+            let file = format!("/tarballs/{}.tgz", package.platform.name());
+            let packument = json!({
+                "name": name,
+                "dist-tags": { "latest": VERSION },
+                "versions": { VERSION: {
+                    "name": name,
+                    "version": VERSION,
+                    "dist": { "tarball": format!("{base}{file}"), "integrity": package.integrity },
+                }},
+            });
+            site.text(&format!("/{}", name.replace('/', "%2f")), &packument.to_string())
+                .text(&format!("/{name}"), &packument.to_string())
+                .file(&file, &package.tarball)
+        })
+    })
 }

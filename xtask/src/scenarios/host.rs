@@ -1,47 +1,41 @@
 //! Scenarios that a test inside a container cannot be: scripts that start, restart and break containers from the
 //! host, `test-scenarios/<feature>/host/*.sh`.
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use anyhow::Context as _;
 
 use super::lab::Lab;
+use super::plan::HostRun;
 use super::report::Report;
 
-/// Runs every host script whose name matches.
-pub fn run_all(lab: &Lab<'_>, filter: &str) -> anyhow::Result<Report> {
+/// Runs a Feature's host scripts.
+pub fn run_all(lab: &Lab<'_>, feature: &str, runs: &[HostRun]) -> anyhow::Result<Report> {
     let mut report = Report::default();
-    for feature in lab.staged.scenarios.keys() {
-        let folder = lab.staged.folder.join("test").join(feature).join("host");
-        for script in scripts(&folder)? {
-            let name = script.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            if !name.contains(filter) {
-                continue;
-            }
-            eprintln!("\n── host scenario '{name}' of {feature}");
-            let list = if run(lab, feature, &script)? { &mut report.passed } else { &mut report.failed };
-            list.push(name);
-        }
+    for run in runs {
+        eprintln!("\n── host scenario '{}' of {feature}", run.name);
+        let started = Instant::now();
+        let passed = one(lab, feature, run)?;
+        eprintln!("── {} after {} s", if passed { "passed" } else { "FAILED" }, started.elapsed().as_secs());
+        let list = if passed { &mut report.passed } else { &mut report.failed };
+        list.push(run.name.clone());
     }
     Ok(report)
 }
 
-/// The scripts of a folder in order; `lib.sh` is what they share.
-fn scripts(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(Vec::new()) };
-    let mut scripts: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
-    scripts.retain(|path| {
-        path.extension().is_some_and(|e| e == "sh") && path.file_name().is_some_and(|n| n != "lib.sh")
-    });
-    scripts.sort();
-    Ok(scripts)
-}
-
-fn run(lab: &Lab<'_>, feature: &str, script: &Path) -> anyhow::Result<bool> {
+fn one(lab: &Lab<'_>, feature: &str, run: &HostRun) -> anyhow::Result<bool> {
     let work = tempfile::tempdir()?;
+    let script = lab.staged.folder.join("test").join(feature).join("host").join(&run.script);
     let mut command = Command::new("bash");
     command.arg(script).current_dir(work.path()).envs(&lab.values);
+    if let Some(row) = &run.row {
+        command.env("ROW", &row.name);
+        for (key, value) in &row.settings {
+            command.env(format!("ROW_{}", key.to_uppercase()), value);
+        }
+        command.env("ROW_IMAGE", row.image.tag());
+    }
     command.env("WORK", work.path()).env("DEVCONTAINER", &lab.prepared.devcontainer);
     command.env("FEATURE", lab.staged.folder.join("src").join(feature));
     for host in ["api", "web", "evil", "dns"] {

@@ -13,11 +13,11 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
+
+use super::tls;
 
 /// What there is to fetch, by path.
 #[derive(Debug, Default)]
@@ -64,13 +64,13 @@ impl Https {
     /// Serves on a free port of an address what `site` makes of the server's own base URL.
     pub fn start(address: &str, site: impl FnOnce(&str) -> Site) -> anyhow::Result<Self> {
         let address: IpAddr = address.parse().context("not an address")?;
-        let (authority, config) = certificates(address)?;
+        let issued = tls::issue(address)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let listener = runtime.block_on(TcpListener::bind(SocketAddr::new(address, 0)))?;
         let base = format!("https://{}", listener.local_addr()?);
         let site = Arc::new(site(&base));
-        runtime.spawn(serve(listener, TlsAcceptor::from(Arc::new(config)), site));
-        Ok(Self { base, authority, _runtime: runtime })
+        runtime.spawn(serve(listener, TlsAcceptor::from(Arc::new(issued.config()?)), site));
+        Ok(Self { base, authority: issued.authority, _runtime: runtime })
     }
 
     /// The server's address, as in `https://172.17.0.1:4711`.
@@ -82,24 +82,6 @@ impl Https {
     pub fn authority(&self) -> &str {
         &self.authority
     }
-}
-
-fn certificates(address: IpAddr) -> anyhow::Result<(String, rustls::ServerConfig)> {
-    let mut authority = CertificateParams::new(Vec::<String>::new())?;
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority_key = KeyPair::generate()?;
-    let pem = authority.self_signed(&authority_key)?.pem();
-    let key = KeyPair::generate()?;
-    let leaf = CertificateParams::new(vec![address.to_string()])?;
-    let issuer = Issuer::new(authority, authority_key);
-    let leaf = leaf.signed_by(&key, &issuer)?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], key)?;
-    Ok((pem, config))
 }
 
 async fn serve(listener: TcpListener, acceptor: TlsAcceptor, site: Arc<Site>) {

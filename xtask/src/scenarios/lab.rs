@@ -1,6 +1,7 @@
 //! What scenarios run in: a Docker with base images, an npm mirror, a registry with our Features published, the
 //! stand-in internet, and the staged files.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 use std::rc::Rc;
@@ -9,11 +10,16 @@ use anyhow::Context as _;
 use tempfile::TempDir;
 
 use super::claude::{self, Package};
+use super::devcontainer_cli;
 use super::docker::Docker;
+use super::emulation::Emulation;
 use super::https::Https;
+use super::image::docker::{self as images, Tarballs};
+use super::image::{self, Image};
 use super::internet::{self, Internet};
+use super::plan::Plan;
+use super::secured_registry::{self, SecuredRegistry};
 use super::stage::{Staged, Values, stage};
-use super::{base_image, devcontainer_cli};
 use crate::arch::Arch;
 use crate::oci::credentials::Sources;
 use crate::oci::reference::{Registry, Repository};
@@ -23,9 +29,6 @@ use crate::publish::{self, Destination};
 use crate::registry::server::{self, Serving};
 use crate::{build, project, sh};
 
-const BASE: &str = "agent-sandbox-test/bookworm";
-const WITH_AUTHORITY: &str = "agent-sandbox-test/bookworm-ca";
-const WITH_CLAUDE: &str = "agent-sandbox-test/bookworm-claude";
 const NAMESPACE: &str = "test/features";
 
 /// What was fetched and built while there was a network.
@@ -34,24 +37,43 @@ pub struct Prepared {
     root: PathBuf,
     packed: Packed,
     stand_in: PathBuf,
-    base: PathBuf,
-    claude: Package,
+    images: Vec<&'static Image>,
+    tarballs: Tarballs,
+    claude: Vec<Package>,
+    _emulation: Option<Emulation>,
+    with_login: bool,
     /// The devcontainer CLI's program.
     pub devcontainer: PathBuf,
 }
 
-/// Fetches and builds everything.
+/// Fetches and builds what every run needs.
 pub fn prepare() -> anyhow::Result<Prepared> {
+    prepare_for(&Plan::bare())
+}
+
+/// Fetches and builds what a plan's scenarios need.
+pub fn prepare_for(plan: &Plan) -> anyhow::Result<Prepared> {
     let root = project::root()?;
     let arch = Arch::host().context("this machine's architecture has no binaries")?;
     Docker::prepare()?;
+    let images = plan.images();
+    let platforms = images.iter().map(|image| image.platform()).collect::<anyhow::Result<BTreeSet<_>>>()?;
+    let foreign = platforms.iter().map(|platform| platform.arch).find(|other| *other != arch);
+    let with_login = plan.has_row("from", "registry");
+    if with_login {
+        secured_registry::prepare()?;
+    }
+    let emulation = foreign.map(Emulation::start).transpose()?;
     Ok(Prepared {
         packed: package::target(None)?,
         stand_in: build::build_helper("stand-in", arch)?,
-        base: base_image::tarball()?,
-        claude: Package::fetch()?,
+        tarballs: images::prepare(&images)?,
+        images,
+        claude: platforms.into_iter().map(Package::fetch).collect::<anyhow::Result<_>>()?,
         devcontainer: devcontainer_cli::ensure_installed(&root)?,
         root,
+        _emulation: emulation,
+        with_login,
     })
 }
 
@@ -67,7 +89,8 @@ pub struct Lab<'a> {
     /// The stand-in internet.
     pub internet: Internet,
     _mirror: Https,
-    _registry: Option<Serving>,
+    _registry: Serving,
+    _secured: Option<SecuredRegistry>,
     _folder: TempDir,
     /// The Docker.
     pub docker: Rc<Docker>,
@@ -78,30 +101,47 @@ impl<'a> Lab<'a> {
     pub fn open(prepared: &'a Prepared) -> anyhow::Result<Self> {
         let docker = Rc::new(Docker::open(&prepared.root.join("target"))?);
         let folder = tempfile::tempdir()?;
-        let mirror = prepared.claude.serve(&docker.bridge_address()?)?;
-        import_images(prepared, &docker, &mirror, &folder)?;
+        let mirror = claude::serve(&prepared.claude, &docker.bridge_address()?)?;
+        let authority = folder.path().join("authority.pem");
+        std::fs::write(&authority, mirror.authority())?;
+        images::import(&docker, &prepared.images, &prepared.tarballs, &authority, &prepared.claude)?;
         let internet = Internet::start(&docker, &prepared.stand_in)?;
         let registry = server::serve(&folder.path().join("registry"), &server::Options::default())?;
         publish_ours(&prepared.packed, registry.port())?;
-        let values = Values::from([
-            ("IMAGE", WITH_AUTHORITY.to_owned()),
-            ("IMAGE_CLAUDE", WITH_CLAUDE.to_owned()),
-            ("NPM_REGISTRY", mirror.base().to_owned()),
-            ("CLAUDE_VERSION", claude::VERSION.to_owned()),
-            ("REGISTRY", format!("localhost:{}/{NAMESPACE}", registry.port())),
-            ("NETWORK", internet.network.clone()),
-            ("DNS", internet::DNS.to_owned()),
-            ("STAND_IN", internet::IMAGE.to_owned()),
-        ]);
+        let mut values = Values::from(
+            [
+                ("IMAGE", image::named(image::DEFAULT)?.tag()),
+                ("NPM_REGISTRY", mirror.base().to_owned()),
+                ("CLAUDE_VERSION", claude::VERSION.to_owned()),
+                ("REGISTRY", format!("localhost:{}/{NAMESPACE}", registry.port())),
+                ("README", prepared.root.join("README.md").display().to_string()),
+                ("NETWORK", internet.network.clone()),
+                ("DNS", internet::DNS.to_owned()),
+                ("STAND_IN", internet::IMAGE.to_owned()),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        );
+        values.extend(image::all().map(|image| (image.mark(), image.tag())));
+        let secured = prepared.with_login.then(|| SecuredRegistry::start(&folder.path().join("secured")));
+        let secured = secured.transpose()?;
+        if let Some(secured) = &secured {
+            let paths = [("AUTHORITY", secured.authority()), ("LOGIN", secured.docker_config())];
+            values.insert("SECURED_REGISTRY".to_owned(), secured.reference());
+            values.extend(paths.map(|(name, path)| (format!("SECURED_{name}"), path.display().to_string())));
+        }
         let tests = prepared.root.join("test-scenarios");
         let staged = stage(&prepared.packed, &tests, &prepared.root.join("target/devcontainer"), &values)?;
+        if let Some(secured) = &secured {
+            secured.publish(&staged.folder.join("src")).context("publish to the registry with a login")?;
+        }
         Ok(Self {
             prepared,
             staged,
             values,
             internet,
             _mirror: mirror,
-            _registry: Some(registry),
+            _registry: registry,
+            _secured: secured,
             _folder: folder,
             docker,
         })
@@ -131,22 +171,6 @@ impl<'a> Lab<'a> {
     pub fn aim(&self, command: &mut Command) {
         self.docker.aim(command);
     }
-}
-
-fn import_images(
-    prepared: &Prepared,
-    docker: &Docker,
-    mirror: &Https,
-    folder: &TempDir,
-) -> anyhow::Result<()> {
-    base_image::import(docker, &prepared.base, BASE)?;
-    let authority = folder.path().join("authority.pem");
-    std::fs::write(&authority, mirror.authority())?;
-    let target = "/etc/ssl/certs/test-authority.pem";
-    let trust = format!("ENV SSL_CERT_FILE={target}\n");
-    base_image::derive(docker, BASE, WITH_AUTHORITY, &[(&authority, target)], &trust)?;
-    let claude = prepared.claude.unpack(folder.path())?;
-    base_image::derive(docker, BASE, WITH_CLAUDE, &[(&claude, "/usr/local/bin/claude")], "")
 }
 
 /// As `cargo xtask publish -r localhost:PORT` does.

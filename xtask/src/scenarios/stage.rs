@@ -12,15 +12,13 @@ use crate::package::{self, Packed};
 use crate::sh;
 
 /// Values for the `@NAME@` marks in scenario files.
-pub type Values = BTreeMap<&'static str, String>;
+pub type Values = BTreeMap<String, String>;
 
 /// What was staged.
 #[derive(Debug)]
 pub struct Staged {
     /// The folder with `src` and `test`.
     pub folder: PathBuf,
-    /// Names of the scenarios, by Feature.
-    pub scenarios: BTreeMap<String, Vec<String>>,
 }
 
 /// Lays out the packed Features, exactly as published, and their scenarios with the marks replaced.
@@ -31,7 +29,6 @@ pub fn stage(packed: &Packed, tests: &Path, folder: &Path, values: &Values) -> a
     let archives = folder.join("archives");
     fs::create_dir_all(folder)?;
     package::write(packed, &archives, false)?;
-    let mut scenarios = BTreeMap::new();
     for feature in &packed.features {
         let id = feature.metadata.id.as_str();
         let source = folder.join("src").join(id);
@@ -40,13 +37,11 @@ pub fn stage(packed: &Packed, tests: &Path, folder: &Path, values: &Values) -> a
             Command::new("tar").arg("-xf").arg(archives.join(feature.file_name())).arg("-C").arg(&source),
         )?;
         let test = tests.join(id);
-        if test.join("scenarios.json").is_file() {
-            let target = folder.join("test").join(id);
-            copy_replacing(&test, &target, values)?;
-            scenarios.insert(id.to_owned(), names(&target.join("scenarios.json"))?);
+        if test.is_dir() {
+            copy_replacing(&test, &folder.join("test").join(id), values)?;
         }
     }
-    Ok(Staged { folder: folder.to_owned(), scenarios })
+    Ok(Staged { folder: folder.to_owned() })
 }
 
 fn copy_replacing(from: &Path, to: &Path, values: &Values) -> anyhow::Result<()> {
@@ -81,20 +76,13 @@ fn replace(text: &str, values: &Values) -> anyhow::Result<String> {
     Ok(result)
 }
 
-fn names(path: &Path) -> anyhow::Result<Vec<String>> {
-    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let value = crate::feature::json::parse(&text).with_context(|| path.display().to_string())?;
-    let object = value.as_object().with_context(|| format!("{} holds no object", path.display()))?;
-    Ok(object.iter().map(|(name, _)| name.to_owned()).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn marks_are_replaced_and_unknown_ones_refused() {
-        let values = Values::from([("IMAGE", "x:y".to_owned())]);
+        let values = Values::from([("IMAGE".to_owned(), "x:y".to_owned())]);
         assert_eq!(replace("a @IMAGE@ b", &values).unwrap(), "a x:y b");
         assert_eq!(replace("me@example.com and @lower@", &values).unwrap(), "me@example.com and @lower@");
         assert!(replace("@OTHER@", &values).unwrap_err().to_string().contains("@OTHER@"));

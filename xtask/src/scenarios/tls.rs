@@ -1,0 +1,49 @@
+//! Certificates of the lab: an authority that only its own containers and clients are told of.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+/// A server's certificate and what belongs to it.
+#[derive(Debug)]
+pub(super) struct Issued {
+    /// The authority's certificate in PEM, for whoever is to trust the server.
+    pub(super) authority: String,
+    certificate: Certificate,
+    key: KeyPair,
+}
+
+/// A new authority, and a certificate of it for the server on an address.
+pub(super) fn issue(address: IpAddr) -> anyhow::Result<Issued> {
+    let mut authority = CertificateParams::new(Vec::<String>::new())?;
+    // Without names of their own both would have the same, and the leaf would pass for its own issuer.
+    authority.distinguished_name.push(DnType::CommonName, "test authority");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_key = KeyPair::generate()?;
+    let pem = authority.self_signed(&authority_key)?.pem();
+    let key = KeyPair::generate()?;
+    let mut leaf = CertificateParams::new(vec![address.to_string()])?;
+    leaf.distinguished_name.push(DnType::CommonName, address.to_string());
+    let certificate = leaf.signed_by(&key, &Issuer::new(authority, authority_key))?;
+    Ok(Issued { authority: pem, certificate, key })
+}
+
+impl Issued {
+    /// The certificate and its key in PEM.
+    pub(super) fn pem(&self) -> (String, String) {
+        (self.certificate.pem(), self.key.serialize_pem())
+    }
+
+    /// For a server of our own.
+    pub(super) fn config(&self) -> anyhow::Result<ServerConfig> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.key.serialize_der()));
+        Ok(ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![self.certificate.der().clone()], key)?)
+    }
+}
