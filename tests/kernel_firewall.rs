@@ -7,13 +7,13 @@ mod lab;
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 
 use agent_sandbox::firewall::plan::{MARK, Upstream, plan};
 use agent_sandbox::firewall::ruleset::{AddressOf, Expr, PayloadBase, Ruleset};
 use agent_sandbox::firewall::{self, FirewallError};
 use lab::{Lab, tcp_probe, udp_probe, udp_socket};
-use socket2::SockRef;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 const SERVER4: &str = "203.0.113.10:443";
 const SERVER6: &str = "[2001:db8::10]:443";
@@ -175,6 +175,21 @@ fn the_embedded_resolver_is_closed_to_all_but_the_daemon_and_may_itself_ask_upst
     assert!(as_root(address(DNS4)).is_err(), "an upstream that Docker does not name");
 }
 
+/// Whether an echo request is answered (RFC 792, RFC 4443).
+fn is_pinged(address: IpAddr) -> bool {
+    let (domain, protocol, request, reply) = match address {
+        IpAddr::V4(_) => (Domain::IPV4, Protocol::ICMPV4, [8, 0, 0xf7, 0xfe, 0, 0, 0, 1], 0),
+        IpAddr::V6(_) => (Domain::IPV6, Protocol::ICMPV6, [128, 0, 0, 0, 0, 0, 0, 1], 129),
+    };
+    let mut socket = Socket::new(domain, Type::RAW, Some(protocol)).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(1))).unwrap();
+    socket.send_to(&request, &SocketAddr::new(address, 0).into()).unwrap();
+    // Neighbours are discovered meanwhile, and IPv4 shows its header of twenty bytes.
+    let header = if address.is_ipv4() { 20 } else { 0 };
+    let mut message = [0; 64];
+    (0..8).any(|_| socket.read(&mut message).is_ok() && message[header] == reply)
+}
+
 #[test]
 fn loopback_and_answers_to_inbound_connections_work() {
     let Some(lab) = open_lab() else { return };
@@ -187,6 +202,9 @@ fn loopback_and_answers_to_inbound_connections_work() {
     });
     lab.inside(|| tcp_probe(address("127.0.0.1:3000"))).unwrap();
     lab.outside(|| tcp_probe(address("203.0.113.2:3000"))).expect("a published port");
+    for own in ["203.0.113.2", "2001:db8::2"] {
+        assert!(lab.outside(|| is_pinged(own.parse().unwrap())), "{own} answers a ping");
+    }
 }
 
 #[test]
@@ -252,11 +270,23 @@ fn answer_a_forged_flow(lab: &Lab) -> std::io::Result<()> {
     })
 }
 
+/// As it would be if all that comes in were taken for a beginning.
+fn marking_all_that_arrives(mut ruleset: Ruleset) -> Ruleset {
+    let arrive = ruleset.chains.iter_mut().find(|chain| chain.name == "arrive").unwrap();
+    for rule in &mut arrive.rules {
+        if let Some(at) = rule.iter().position(|expr| matches!(expr, Expr::CtState { .. })) {
+            rule.drain(..at);
+        }
+    }
+    ruleset
+}
+
 #[test]
 fn a_flow_forged_over_loopback_opens_nothing() {
     let Some(lab) = open_lab() else { return };
-    // Without the rule against foreign sources the attack works, though default-deny is in force.
-    let mut weak = plan(&Upstream::None);
+    // Without the rule against foreign sources the attack works, though default-deny is in force. That datagrams are
+    // not marked where they come in would be in its way, too.
+    let mut weak = marking_all_that_arrives(plan(&Upstream::None));
     weak.chains[0].rules.retain(|rule| {
         !rule.iter().any(|expr| matches!(expr, Expr::AddressType { of: AddressOf::Source, .. }))
     });
@@ -367,6 +397,48 @@ fn a_connection_older_than_the_table_carries_nothing_more() {
         assert!(an_old_connection_still_carries(&lab, &weak, before), "the attack works without the mark");
         let Some(lab) = open_lab() else { return };
         assert!(!an_old_connection_still_carries(&lab, &plan(&Upstream::None), before), "watched: {before}");
+    }
+}
+
+/// The same over UDP, where the user's socket is asked from outside after the table has come. Both sides use one port
+/// each, as through the host's address translation, which lets in what comes from where something went.
+fn an_old_flow_still_carries(lab: &Lab, ruleset: &Ruleset, remote: &str, own: &str) -> bool {
+    let theirs = lab.outside(|| UdpSocket::bind(remote)).unwrap();
+    let ours = lab.inside(|| as_user(|| UdpSocket::bind(own))).unwrap();
+    let patience = Some(std::time::Duration::from_secs(1));
+    theirs.set_read_timeout(patience).unwrap();
+    ours.set_read_timeout(patience).unwrap();
+    ours.connect(remote).unwrap();
+    // The first datagram waits for the neighbour to be found, and may be lost over that.
+    let (_, from) = (0..5)
+        .find_map(|_| {
+            ours.send(b"before").unwrap();
+            theirs.recv_from(&mut [0; 64]).ok()
+        })
+        .expect("without the table it arrives");
+    lab.inside(|| firewall::apply(ruleset)).unwrap();
+    theirs.send_to(b"are you there?", from).unwrap();
+    ours.recv(&mut [0; 64]).expect("what comes in comes in");
+    let _ = ours.send(b"secret");
+    let mut message = [0; 64];
+    while theirs.recv(&mut message).is_ok() {
+        if message.starts_with(b"secret") {
+            return true;
+        }
+    }
+    false
+}
+
+#[test]
+fn a_flow_of_datagrams_older_than_the_table_carries_nothing_more() {
+    let weak = marking_all_that_arrives(plan(&Upstream::None));
+    for (remote, own) in
+        [("203.0.113.10:7000", "203.0.113.2:7001"), ("[2001:db8::10]:7000", "[2001:db8::2]:7001")]
+    {
+        let Some(lab) = open_lab() else { return };
+        assert!(an_old_flow_still_carries(&lab, &weak, remote, own), "the attack works where UDP is marked");
+        let Some(lab) = open_lab() else { return };
+        assert!(!an_old_flow_still_carries(&lab, &plan(&Upstream::None), remote, own), "{remote}");
     }
 }
 

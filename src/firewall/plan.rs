@@ -41,6 +41,7 @@ pub enum Upstream {
     Unknown,
 }
 
+const ICMP: u8 = 1;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 const ICMPV6: u8 = 58;
@@ -132,16 +133,15 @@ fn output() -> Vec<Vec<Expr>> {
     rules
 }
 
-/// Marks the connections that others begin with us, so that we may answer. What was open before the table was
-/// there stays unmarked: the kernel takes a TCP packet without SYN for the beginning of a connection, too.
+/// Marks the connections that others begin with us, so that we may answer: TCP, and pings. What was open before the
+/// table was there stays unmarked: the kernel takes a TCP packet without SYN for the beginning of a connection, too,
+/// and in UDP nothing tells a beginning from what the other side of an old flow sends, whose way in through the
+/// host's address translation is still open.
 fn arrive() -> Vec<Vec<Expr>> {
-    let not_tcp = vec![
-        Expr::Meta { key: MetaKey::L4Proto, to: REG },
-        Expr::Cmp { from: REG, op: CmpOp::Neq, data: vec![TCP] },
-    ];
     vec![
         rule(&[l4(TCP), syn_alone(), new(), mark_connection()]),
-        rule(&[not_tcp, new(), mark_connection()]),
+        rule(&[l4(ICMP), icmp_type(8), new(), mark_connection()]),
+        rule(&[l4(ICMPV6), icmp_type(128), new(), mark_connection()]),
         vec![accept()],
     ]
 }
