@@ -18,11 +18,11 @@ check_not "closed after up" reaches_evil "$container"
 # When a container's first process started: field 22 of its stat, which a new start changes.
 born() { docker exec "$1" bash -c 'read -r -a f </proc/1/stat && echo "${f[21]}"'; }
 
-# Probes a container from the first moment on that `docker exec` gets in, without a pause, for six seconds; counts
-# the probes of the start after the one that began at $2.
+# Probes a container from the first moment on that `docker exec` gets in, without a pause, for six seconds and
+# until there were some of the start after the one that began at $2, which are counted.
 hammer() {
-    local until=$((SECONDS + 6)) tries=0 more
-    while [ $SECONDS -lt $until ]; do
+    local until=$((SECONDS + 6)) limit=$((SECONDS + 60)) tries=0 more
+    while [ $SECONDS -lt $until ] || { [ $tries -eq 0 ] && [ $SECONDS -lt $limit ]; }; do
         more=$(docker exec --user vscode "$1" bash -c '
             read -r -a f </proc/1/stat
             end=$((SECONDS + 2))
