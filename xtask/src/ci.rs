@@ -12,13 +12,14 @@ use anyhow::{Context as _, bail, ensure};
 
 use crate::arch::Arch;
 use crate::cli::{CiArgs, DocsArgs, KernelArgs, ScenarioArgs};
+use crate::scenarios::engine::Engine;
 use crate::scenarios::{self, devcontainer_cli};
 use crate::{apt, build, docs, kernels, project, sh};
 
 type Step = (&'static str, fn(&Path) -> anyhow::Result<()>);
 
 /// Cheap ones first.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     ("format", format),
     ("shell", shell),
     ("docs", |_| docs::verb(&DocsArgs { check: true })),
@@ -29,7 +30,8 @@ const STEPS: [Step; 11] = [
     ("test", test),
     ("artifact", artifact),
     ("kernels", |_| kernels::verb(&KernelArgs { filter: None })),
-    ("scenarios", |_| scenarios::verb(&ScenarioArgs { filter: None })),
+    ("scenarios", |_| scenarios::verb(&ScenarioArgs { filter: None, engine: Engine::Installed })),
+    ("engines", engines),
 ];
 
 /// Only when named: what needs the hosted checks' network, or a release.
@@ -53,6 +55,11 @@ pub fn verb(args: &CiArgs) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What depends on the engine, on a newer one: its resolver, its networks and its seccomp profile differ.
+fn engines(_: &Path) -> anyhow::Result<()> {
+    scenarios::verb(&ScenarioArgs { filter: Some("failures".to_owned()), engine: Engine::Trixie })
 }
 
 /// The cargo that runs us.

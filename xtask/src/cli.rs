@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::arch::Arch;
+use crate::scenarios::engine::Engine;
 
 /// The publisher for Dev Container Features.
 #[derive(Debug, Parser)]
@@ -125,6 +126,9 @@ pub struct ScenarioArgs {
     /// Run only scenarios whose name contains this
     #[arg(long)]
     pub filter: Option<String>,
+    /// Which Docker to run them on
+    #[arg(long, value_enum, default_value_t)]
+    pub engine: Engine,
 }
 
 /// Flags of `test-kernels`.

@@ -6,6 +6,7 @@ pub mod claude;
 pub mod devcontainer_cli;
 pub mod docker;
 pub mod emulation;
+pub mod engine;
 pub mod host;
 pub mod https;
 pub mod image;
@@ -34,7 +35,7 @@ pub fn verb(args: &ScenarioArgs) -> anyhow::Result<()> {
     let filter = args.filter.as_deref().unwrap_or_default();
     let mut plan = Plan::read(&project::root()?.join("test-scenarios"), filter)?;
     leave_out_what_cannot_run(&mut plan)?;
-    let prepared = lab::prepare_for(&plan)?;
+    let prepared = lab::prepare_for(&plan, args.engine)?;
     let lab = Lab::open(&prepared)?;
     let mut report = Report::default();
     for (feature, scenarios) in &plan.features {

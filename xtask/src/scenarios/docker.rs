@@ -13,6 +13,7 @@ use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use super::engine::Engine;
 use crate::{apt, sh};
 
 const START_PATIENCE: Duration = Duration::from_secs(60);
@@ -34,13 +35,13 @@ struct Private {
 }
 
 impl Docker {
-    /// Finds or starts a Docker.
+    /// Finds or starts a Docker, with the programs in the folder `engine` if one is given.
     ///
     /// A private one moves the calling thread, and so whatever it starts from here on, into a network namespace
     /// that has no route out: call this before any other thread starts, and fetch everything before.
-    pub fn open(folder: &Path) -> anyhow::Result<Self> {
+    pub fn open(folder: &Path, engine: Option<&Path>) -> anyhow::Result<Self> {
         if apt::can_install() {
-            let private = Private::start(folder)?;
+            let private = Private::start(folder, engine)?;
             let host = host(&private.sockets);
             return Ok(Self { host: Some(host), private: Some(private) });
         }
@@ -52,15 +53,13 @@ impl Docker {
         Ok(docker)
     }
 
-    /// Installs what a private Docker needs, while there still is a network.
-    pub fn prepare() -> anyhow::Result<()> {
+    /// Gets what a private Docker needs, while there still is a network: the folder for [`Docker::open`].
+    pub fn prepare(engine: Engine) -> anyhow::Result<Option<PathBuf>> {
         if apt::can_install() {
-            apt::ensure(&["iproute2", "iptables"])?;
-            if !sh::exists("dockerd") {
-                apt::ensure(&["docker.io"])?;
-            }
+            return engine.prepare();
         }
-        Ok(())
+        ensure!(engine == Engine::Installed, "only root on Debian can start another engine");
+        Ok(None)
     }
 
     /// The docker client, aimed at this Docker.
@@ -102,7 +101,7 @@ fn first_address(word: &str) -> Option<Ipv4Addr> {
 }
 
 impl Private {
-    fn start(folder: &Path) -> anyhow::Result<Self> {
+    fn start(folder: &Path, engine: Option<&Path>) -> anyhow::Result<Self> {
         let id = std::process::id();
         let namespace = format!("agent-sandbox-{id}");
         // Socket paths are limited to 108 bytes: not below the checkout.
@@ -118,7 +117,14 @@ impl Private {
         // The machine's own configuration is for the machine's own Docker.
         let config = folder.join("daemon.json");
         fs::write(&config, "{}")?;
-        let daemon = Command::new("dockerd")
+        let mut command = Command::new("dockerd");
+        if let Some(engine) = engine {
+            command = Command::new(engine.join("dockerd"));
+            let rest = std::env::var_os("PATH").unwrap_or_default();
+            let folders = std::iter::once(engine.to_owned()).chain(std::env::split_paths(&rest));
+            command.env("PATH", std::env::join_paths(folders)?);
+        }
+        let daemon = command
             .arg("--data-root")
             .arg(folder.join("data"))
             .arg("--exec-root")

@@ -13,6 +13,7 @@ use super::claude::{self, Package};
 use super::devcontainer_cli;
 use super::docker::Docker;
 use super::emulation::Emulation;
+use super::engine::Engine;
 use super::https::Https;
 use super::image::docker::{self as images, Tarballs};
 use super::image::{self, Image};
@@ -35,6 +36,7 @@ const NAMESPACE: &str = "test/features";
 #[derive(Debug)]
 pub struct Prepared {
     root: PathBuf,
+    engine: Option<PathBuf>,
     packed: Packed,
     stand_in: PathBuf,
     images: Vec<&'static Image>,
@@ -48,14 +50,14 @@ pub struct Prepared {
 
 /// Fetches and builds what every run needs.
 pub fn prepare() -> anyhow::Result<Prepared> {
-    prepare_for(&Plan::bare())
+    prepare_for(&Plan::bare(), Engine::Installed)
 }
 
 /// Fetches and builds what a plan's scenarios need.
-pub fn prepare_for(plan: &Plan) -> anyhow::Result<Prepared> {
+pub fn prepare_for(plan: &Plan, engine: Engine) -> anyhow::Result<Prepared> {
     let root = project::root()?;
     let arch = Arch::host().context("this machine's architecture has no binaries")?;
-    Docker::prepare()?;
+    let engine = Docker::prepare(engine)?;
     let images = plan.images();
     let platforms = images.iter().map(|image| image.platform()).collect::<anyhow::Result<BTreeSet<_>>>()?;
     let foreign = platforms.iter().map(|platform| platform.arch).find(|other| *other != arch);
@@ -72,6 +74,7 @@ pub fn prepare_for(plan: &Plan) -> anyhow::Result<Prepared> {
         claude: platforms.into_iter().map(Package::fetch).collect::<anyhow::Result<_>>()?,
         devcontainer: devcontainer_cli::ensure_installed(&root)?,
         root,
+        engine,
         _emulation: emulation,
         with_login,
     })
@@ -99,7 +102,7 @@ pub struct Lab<'a> {
 impl<'a> Lab<'a> {
     /// Starts everything.
     pub fn open(prepared: &'a Prepared) -> anyhow::Result<Self> {
-        let docker = Rc::new(Docker::open(&prepared.root.join("target"))?);
+        let docker = Rc::new(Docker::open(&prepared.root.join("target"), prepared.engine.as_deref())?);
         let folder = tempfile::tempdir()?;
         let mirror = claude::serve(&prepared.claude, &docker.bridge_address()?)?;
         let authority = folder.path().join("authority.pem");
