@@ -1,5 +1,6 @@
 //! The sandbox daemon: `sandboxd start` is the container's entrypoint, `sandboxd run` what stays.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use agent_sandbox::daemon::StartError;
@@ -14,8 +15,12 @@ const USAGE: &str = "usage: sandboxd COMMAND
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let result = match arguments.iter().map(|a| a.to_str()).collect::<Vec<_>>().as_slice() {
-        [Some("start")] => daemon::start().inspect_err(|_| daemon::end_container()),
-        [Some("ensure")] => daemon::ensure_running().map_err(StartError::Untold),
+        [Some("start")] => daemon::start().inspect_err(|error| {
+            // What ends the container may not return.
+            tell(error);
+            daemon::end_container();
+        }),
+        [Some("ensure")] => daemon::ensure_running().map_err(StartError::Untold).inspect_err(tell),
         // Its starter has the reason already and tells it.
         [Some("run")] => daemon::run().map_err(|_| StartError::Told),
         // Its standard error is a socket.
@@ -29,10 +34,12 @@ fn main() -> ExitCode {
             return ExitCode::from(exit::USAGE);
         }
     };
-    match result {
-        Ok(()) => return ExitCode::from(exit::OK),
-        Err(StartError::Told) => {}
-        Err(StartError::Untold(error)) => eprintln!("sandboxd: the sandbox did not start: {error:#}"),
+    ExitCode::from(if result.is_ok() { exit::OK } else { exit::FAILED })
+}
+
+/// Says why, where nobody has yet. Who cannot be told must not keep the container from being ended.
+fn tell(error: &StartError) {
+    if let StartError::Untold(error) = error {
+        let _ = writeln!(std::io::stderr(), "sandboxd: the sandbox did not start: {error:#}");
     }
-    ExitCode::from(exit::FAILED)
 }

@@ -4,13 +4,20 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::{LISTENING, preflight, resolv_conf, run};
 use crate::firewall::plan::{Upstream, plan};
 use crate::{client, firewall, paths};
+
+/// Many times what a start takes.
+const START_PATIENCE: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(20);
 
 /// Why a start failed.
 #[derive(Debug, thiserror::Error)]
@@ -82,13 +89,22 @@ fn cannot_be_written(path: &str) -> String {
     )
 }
 
-/// Two starts at once, as two users may ask for, come one after the other.
+/// Two starts at once, as two users may ask for, come one after the other. One that stands still holds up nobody for
+/// ever: whoever does not get the lock still closes the network.
 fn start_lock() -> anyhow::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
     let file = options.open(paths::START_LOCK).with_context(|| cannot_be_written(paths::START_LOCK))?;
-    flock(&file, FlockOperation::LockExclusive).context(paths::START_LOCK)?;
-    Ok(file)
+    // A user can stop a start of theirs from its terminal: root's process then, and never to be gone on with.
+    let deadline = Instant::now() + START_PATIENCE;
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => thread::sleep(POLL),
+            Err(Errno::WOULDBLOCK) => bail!("another start does not come to its end; restart the container"),
+            Err(error) => return Err(error).context(paths::START_LOCK),
+        }
+    }
 }
 
 /// State of an earlier start says nothing about this one.

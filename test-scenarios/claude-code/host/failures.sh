@@ -341,6 +341,7 @@ deaf() {
         "${start% ||*}; echo USER-CODE-RUNS; exec sleep 600" >/dev/null
     sleep 3
     check_not "a first process that ignores the signal runs no user code" grep -q USER-CODE-RUNS <(docker logs "$name" 2>&1)
+    check "and is told why" grep -q "the sandbox did not start: .*socket.*is mounted" <(docker logs "$name" 2>&1)
     check_not "and its network is closed" reaches_evil "$name"
 }
 row bare root

@@ -76,3 +76,15 @@ for limit in "-n 5" "-f 0" "-v 3000" "-t 0"; do
     check_not "with 'ulimit $limit' nothing is open" reaches_evil "$box"
 done
 check "without limits it starts again" user agent-sandbox start
+
+# A start that stands still, as a user can bring about from a terminal, holds up the next one for a while, not for ever.
+held=$(docker run --detach --cap-drop=ALL --cap-add=NET_ADMIN "--network=$NETWORK" "--dns=$DNS" --user vscode \
+    "$FAILURES_IMAGE" sleep 1000)
+containers+=("$held")
+docker exec --detach --user root "$held" flock /run/agent-sandbox.start.lock sleep 1000
+sleep 1
+check "while a start stands still, the network is open" reaches "$held" "$evil4"
+out=$(timeout 30 docker exec --user vscode "$held" agent-sandbox start 2>&1) && code=0 || code=$?
+check "another start gives up with a sentence: $out" [ "$code" = 1 ]
+check "which says what to do" grep -q "another start.*restart the container" <<<"$out"
+check_not "and has closed the network" reaches_evil "$held"
