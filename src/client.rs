@@ -95,11 +95,12 @@ pub fn ready() -> Result<Status, NotReady> {
 
 /// Waits until the sandbox is ready, or says what was missing when the time was over.
 pub fn wait(timeout: Duration) -> Result<Status, NotReady> {
-    let deadline = Instant::now() + timeout;
+    // A time beyond the clock's end is for ever.
+    let deadline = Instant::now().checked_add(timeout);
     loop {
         match ready() {
             Ok(status) => return Ok(status),
-            Err(error) if Instant::now() >= deadline => return Err(error),
+            Err(error) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => return Err(error),
             Err(_) => thread::sleep(POLL),
         }
     }

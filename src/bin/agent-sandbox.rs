@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,6 +21,13 @@ const USAGE: &str = "usage: agent-sandbox COMMAND
   log [--json]             the names that were refused, and the option that would allow them
   exec PROGRAM [ARG...]    start a program as the agent is started
   start [PROGRAM [ARG...]] start the sandbox where no entrypoint did, then a program of yours";
+
+/// A line on standard output. Whoever reads no further, as `head` does, is no reason to panic.
+macro_rules! show {
+    ($($text:tt)*) => {{
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
 
 /// An entrypoint that runs beside the hooks needs a fraction of this.
 const GRACE: Duration = Duration::from_secs(5);
@@ -93,7 +101,7 @@ fn parse(arguments: &[OsString]) -> Result<Command, lexopt::Error> {
 fn run(command: Command) -> ExitCode {
     match command {
         Command::Help => {
-            println!("{USAGE}");
+            show!("{USAGE}");
             ExitCode::from(exit::OK)
         }
         Command::Status { json } => match client::status() {
@@ -115,7 +123,8 @@ fn run(command: Command) -> ExitCode {
         },
         Command::Log { json } => match client::status() {
             Ok(status) => {
-                print!("{}", if json { log::lines(&status.denied) } else { log::table(&status) });
+                let text = if json { log::lines(&status.denied) } else { log::table(&status) };
+                let _ = write!(std::io::stdout(), "{text}");
                 ExitCode::from(exit::OK)
             }
             Err(error) => failed(&error),
@@ -145,7 +154,7 @@ fn start(command: &[OsString]) -> ExitCode {
 fn said(name: &str, result: Result<String, impl std::error::Error>) -> ExitCode {
     match result {
         Ok(text) => {
-            println!("{name}: {text}");
+            show!("{name}: {text}");
             ExitCode::from(exit::OK)
         }
         Err(error) => {
@@ -172,26 +181,26 @@ fn not_started(result: Result<Infallible, NotStarted>) -> ExitCode {
 
 fn print_status(status: &Status, json: bool) {
     if json {
-        println!("{}", serde_json::to_string(status).unwrap_or_default());
+        show!("{}", serde_json::to_string(status).unwrap_or_default());
         return;
     }
     let force = if status.in_force { "in force" } else { "NOT IN FORCE" };
     let ready = if status.ready { "ready" } else { "resolving names" };
-    println!("sandbox: {force}, {ready}");
+    show!("sandbox: {force}, {ready}");
     if let Some(problem) = &status.problem {
-        println!("problem: {problem}");
+        show!("problem: {problem}");
     }
     if let Some(problem) = &status.dns_problem {
-        println!("problem: DNS questions are not answered: {problem}");
+        show!("problem: DNS questions are not answered: {problem}");
     }
     for name in &status.names {
         let ports: Vec<String> = name.ports.iter().map(ToString::to_string).collect();
         let addresses: Vec<String> = name.addresses.iter().map(ToString::to_string).collect();
         let problem = name.problem.as_deref().map(|problem| format!("  ({problem})")).unwrap_or_default();
-        println!("allowed: {}:{}  {}{problem}", name.name, ports.join(","), addresses.join(" "));
+        show!("allowed: {}:{}  {}{problem}", name.name, ports.join(","), addresses.join(" "));
     }
     if !status.denied.is_empty() {
-        println!("refused: {} names; `agent-sandbox log` lists them", status.denied.len());
+        show!("refused: {} names; `agent-sandbox log` lists them", status.denied.len());
     }
 }
 
@@ -202,7 +211,7 @@ fn print_rows(rows: &[Row], json: bool) {
             "rows": rows,
             "limits": verify::LIMITS,
         });
-        println!("{report}");
+        show!("{report}");
         return;
     }
     for row in rows {
@@ -212,9 +221,9 @@ fn print_rows(rows: &[Row], json: bool) {
             Outcome::NotApplicable => "n/a ",
             Outcome::Warn => "WARN",
         };
-        println!("{outcome}  {:<28} {}: {}", row.id, row.claim, row.detail);
+        show!("{outcome}  {:<28} {}: {}", row.id, row.claim, row.detail);
     }
     for limit in verify::LIMITS {
-        println!("note  {limit}");
+        show!("note  {limit}");
     }
 }
