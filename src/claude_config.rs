@@ -3,7 +3,7 @@
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, StatxAttributes, StatxFlags, access, statx};
@@ -35,17 +35,24 @@ fn choose(from_environment: Option<PathBuf>, home: Option<&Path>) -> Option<Path
     if let Some(folder) = in_home.filter(|folder| is_mount_point(folder) && is_writable(folder)) {
         return Some(folder);
     }
-    let made = is_writable(ours) || make(ours);
+    let made = is_own(ours) || make(ours);
     // The folder of another user, such as the one that the project had before.
     let of_this_user = || {
         let folder = Path::new(paths::CLAUDE_VOLUME).join(rustix::process::getuid().as_raw().to_string());
-        (is_writable(&folder) || make(&folder)).then_some(folder)
+        (is_own(&folder) || make(&folder)).then_some(folder)
     };
     if made { Some(ours.to_owned()) } else { of_this_user() }
 }
 
 fn make(folder: &Path) -> bool {
     DirBuilder::new().mode(0o700).create(folder).is_ok()
+}
+
+/// Anybody may make folders in the volume. What another user made, that user can fill with settings that start programs,
+/// and read the login from.
+fn is_own(folder: &Path) -> bool {
+    let own = rustix::process::getuid().as_raw();
+    fs::symlink_metadata(folder).is_ok_and(|found| found.uid() == own) && is_writable(folder)
 }
 
 fn is_writable(folder: &Path) -> bool {
@@ -73,6 +80,7 @@ fn begin(folder: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn what_was_set_holds_and_is_begun_once() {
@@ -84,6 +92,20 @@ mod tests {
         fs::write(&file, "mine").unwrap();
         prepare(set, None);
         assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+    }
+
+    #[test]
+    fn a_folder_of_somebody_elses_is_not_used_however_open_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(is_own(folder.path()));
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("SKIPPED: this test gives a folder to somebody else: run it with sudo");
+            assert!(std::env::var_os("CI").is_none(), "CI must run this as root");
+            return;
+        }
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        std::os::unix::fs::chown(folder.path(), Some(33), None).unwrap();
+        assert!(is_writable(folder.path()) && !is_own(folder.path()));
     }
 
     #[test]

@@ -47,9 +47,11 @@ pub fn claude(arguments: &[OsString]) -> Result<Infallible, NotStarted> {
         check()?;
         let set = env::var_os(claude_config::VARIABLE).map(PathBuf::from);
         let home = env::home_dir();
-        if let Some(folder) = claude_config::prepare(set, home.as_deref()) {
-            command.env(claude_config::VARIABLE, folder);
-        }
+        match claude_config::prepare(set, home.as_deref()) {
+            Some(folder) => command.env(claude_config::VARIABLE, folder),
+            // The container's environment names the volume, which cannot be written.
+            None => command.env_remove(claude_config::VARIABLE),
+        };
     }
     // The image is the version: an agent cannot replace what root installed, and should not try.
     command.env("DISABLE_AUTOUPDATER", "1").env("DISABLE_UPDATES", "1");
