@@ -19,13 +19,15 @@ pub mod stage;
 mod table;
 mod tls;
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 
 use crate::cli::ScenarioArgs;
-use crate::project;
+use crate::{project, sh};
 use lab::Lab;
 use plan::Plan;
 use report::Report;
@@ -92,8 +94,9 @@ fn run_cli(lab: &Lab<'_>, feature: &str, wanted: &[String], filter: &str) -> any
     }
     lab.aim(&mut command);
     command.env("TMPDIR", workspaces.path());
+    let volumes = volumes(lab)?;
     let output = run_showing(&mut command);
-    let removed = remove_containers(lab, workspaces.path());
+    let removed = remove_containers(lab, workspaces.path(), &volumes);
     let mut report = Report::parse(&output?);
     removed?;
     for name in wanted {
@@ -121,15 +124,27 @@ fn run_showing(command: &mut Command) -> anyhow::Result<String> {
     Ok(all)
 }
 
-fn remove_containers(lab: &Lab<'_>, workspaces: &std::path::Path) -> anyhow::Result<()> {
+/// Removes the containers of these workspaces, and of the volumes that they use those that were not there before.
+fn remove_containers(lab: &Lab<'_>, workspaces: &Path, before: &BTreeSet<String>) -> anyhow::Result<()> {
     let format = "{{.ID}} {{.Label \"devcontainer.local_folder\"}}";
-    let list = crate::sh::output(lab.docker.command().args(["ps", "--all", "--format", format]))?;
+    let list = sh::output(lab.docker.command().args(["ps", "--all", "--format", format]))?;
     for line in list.lines() {
         if let Some((id, folder)) = line.split_once(' ')
-            && std::path::Path::new(folder).starts_with(workspaces)
+            && Path::new(folder).starts_with(workspaces)
         {
-            crate::sh::output(lab.docker.command().args(["rm", "--force", "--volumes", id]))?;
+            let format = "{{range .Mounts}}{{if eq .Type \"volume\"}}{{println .Name}}{{end}}{{end}}";
+            let used = sh::output(lab.docker.command().args(["inspect", "--format", format, id]))?;
+            sh::output(lab.docker.command().args(["rm", "--force", "--volumes", id]))?;
+            let left: BTreeSet<String> = volumes(lab)?.difference(before).cloned().collect();
+            for volume in used.lines().filter(|name| left.contains(*name)) {
+                sh::output(lab.docker.command().args(["volume", "rm", volume]))?;
+            }
         }
     }
     Ok(())
+}
+
+fn volumes(lab: &Lab<'_>) -> anyhow::Result<BTreeSet<String>> {
+    let list = sh::output(lab.docker.command().args(["volume", "ls", "--quiet"]))?;
+    Ok(list.lines().map(str::to_owned).collect())
 }
