@@ -16,9 +16,11 @@ mod run;
 mod start;
 mod state;
 
-use std::fs;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
 use crate::egress::resolv_conf::ResolvConf;
 use crate::paths;
@@ -35,10 +37,26 @@ pub fn answer_dns() -> anyhow::Result<()> {
 /// What the daemon writes to its starter once it listens.
 const LISTENING: &str = "listening";
 
+/// The container's resolvers. They decide what is opened for a name, so the file must be root's alone to write.
 fn resolv_conf() -> anyhow::Result<ResolvConf> {
-    match fs::read_to_string(paths::RESOLV_CONF) {
-        Ok(text) => Ok(ResolvConf::parse(&text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(ResolvConf::parse("")),
-        Err(error) => Err(error).context(paths::RESOLV_CONF),
-    }
+    let read = || -> anyhow::Result<ResolvConf> {
+        let mut file = match File::open(paths::RESOLV_CONF) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(ResolvConf::parse("")),
+            Err(error) => return Err(error.into()),
+        };
+        let found = file.metadata()?;
+        ensure!(found.is_file(), "is not a file");
+        ensure!(
+            found.uid() == 0 && found.mode() & 0o022 == 0,
+            "may be written by others than root, who could then open what they like: mount one that is root's \
+             (uid {}, mode {:o})",
+            found.uid(),
+            found.mode() & 0o7777
+        );
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
+        Ok(ResolvConf::parse(&text))
+    };
+    read().context(paths::RESOLV_CONF)
 }

@@ -44,10 +44,12 @@ fn start() -> Result<(), LaunchError> {
         .stderr(Stdio::piped())
         .spawn()
         .map_err(LaunchError::Launcher)?;
-    let status = child.wait().map_err(LaunchError::Launcher)?;
-    if status.success() {
-        return Ok(());
-    }
+    let status = match child.wait() {
+        Ok(status) if status.success() => return Ok(()),
+        Ok(status) => status,
+        // Whoever called us ignores the end of children, which we inherit: whether it runs is asked next.
+        Err(_) => return Ok(()),
+    };
     let said = child.stderr.take().map(already_written).unwrap_or_default();
     let said = said.trim().trim_start_matches("sandboxd: ");
     Err(LaunchError::Said(if said.is_empty() {

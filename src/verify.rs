@@ -49,7 +49,7 @@ impl Row {
 pub const LIMITS: [&str; 4] = [
     "names are opened by address: whatever else answers on an allowed name's addresses and ports is open too",
     "an allowed name is a way out for whoever controls what stands behind it",
-    "whoever can connect into the container is answered, and that is a way out",
+    "whoever can connect into the container over TCP is answered, and that is a way out",
     "root in the container, as 'docker exec -u root' gives it, can take the firewall down",
 ];
 

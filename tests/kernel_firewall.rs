@@ -482,6 +482,19 @@ fn a_kernel_that_lacks_an_expression_is_told_by_its_name_and_holds_no_part_of_th
     assert!(lab.tcp(SERVER4).is_err());
 }
 
+#[test]
+fn the_largest_policy_fits_into_one_transaction() {
+    let Some(lab) = open_lab() else { return };
+    let ruleset = plan(&Upstream::None);
+    let many: Vec<(SocketAddr, u64)> = (0..256_u32 * 32)
+        .map(|n| (SocketAddr::new(std::net::Ipv4Addr::from(0xc612_0000 + n).into(), 443), 60))
+        .collect();
+    lab.inside(|| {
+        firewall::apply(&ruleset).unwrap();
+        firewall::set_endpoints(&ruleset, &many).unwrap();
+    });
+}
+
 /// An independent reader's view of the table: what `nft` prints.
 #[test]
 fn nft_lists_the_rules_that_architecture_describes() {

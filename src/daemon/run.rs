@@ -50,6 +50,7 @@ fn set_up() -> anyhow::Result<Arc<Shared>> {
             addresses: Addresses::default(),
             default_deny_at_ms: now_ms(),
             hosts_problem_told: false,
+            outdated: true,
             ready_at_ms: None,
         }),
         dns: Dns::new().context("eventfd")?,
@@ -113,53 +114,76 @@ fn open_lock() -> anyhow::Result<File> {
 }
 
 fn keep(shared: &Arc<Shared>) -> ! {
+    let for_table = Arc::clone(shared);
+    // Names take their time where a resolver does, and the table must not wait for them.
+    let guard = thread::Builder::new().name("table".to_owned()).spawn(move || keep_table(&for_table));
     let mut schedule = Schedule::new(shared.policy.allow.keys(), Instant::now());
-    let mut outdated = true;
+    let mut told = Told::default();
     loop {
-        if let Err(error) = round(shared, &mut schedule, &mut outdated) {
-            // The table stands whatever happened here; what is open closes by its time-out.
-            log::line(format!("{error:#}"));
+        if guard.is_err() {
+            told.problem(mend(shared));
         }
+        // The table stands whatever happens here; what is open closes by its time-out.
+        told.problem(round(shared, &mut schedule));
         thread::sleep(TICK);
     }
 }
 
-/// `outdated` says that the open addresses are not yet what is known; it stays so until that has worked.
-fn round(shared: &Arc<Shared>, schedule: &mut Schedule, outdated: &mut bool) -> anyhow::Result<()> {
-    let resolvers = resolv_conf()?;
-    if let Some(reason) = mend(shared, &resolvers.upstream)? {
-        *outdated = true;
-        log::line(format!("{reason}; the table was put back"));
+fn keep_table(shared: &Shared) -> ! {
+    let mut told = Told::default();
+    loop {
+        thread::sleep(TICK);
+        told.problem(mend(shared));
     }
+}
+
+/// Tells a problem once, and again when it has changed or comes back.
+#[derive(Debug, Default)]
+struct Told(Option<String>);
+
+impl Told {
+    fn problem(&mut self, result: anyhow::Result<()>) {
+        let problem = result.err().map(|error| format!("{error:#}"));
+        if let Some(text) = problem.as_ref().filter(|text| self.0.as_ref() != Some(*text)) {
+            log::line(text.clone());
+        }
+        self.0 = problem;
+    }
+}
+
+/// Asks for what is due, and opens what is known.
+fn round(shared: &Shared, schedule: &mut Schedule) -> anyhow::Result<()> {
     let due = schedule.due(Instant::now());
-    if !due.is_empty() {
+    let resolvers = resolv_conf();
+    if let (false, Ok(resolvers)) = (due.is_empty(), &resolvers) {
         learn(shared, schedule, &due, &resolvers.servers);
-        *outdated = true;
     }
-    if *outdated {
+    let outdated = shared.inner.lock().unwrap_or_else(PoisonError::into_inner).outdated;
+    if outdated {
         open_addresses(shared)?;
         write_state(shared)?;
-        *outdated = false;
     }
-    Ok(())
+    resolvers.map(drop)
 }
 
 /// Puts the table back if it is not as planned, or if the resolvers have changed, and says why it did.
-fn mend(shared: &Shared, upstream: &firewall::plan::Upstream) -> anyhow::Result<Option<String>> {
+fn mend(shared: &Shared) -> anyhow::Result<()> {
+    let resolvers = resolv_conf();
     let mut inner = shared.inner.lock().unwrap_or_else(PoisonError::into_inner);
-    let planned = plan(upstream);
+    let planned = resolvers.as_ref().map_or_else(|_| inner.ruleset.clone(), |now| plan(&now.upstream));
     let reason = if planned == inner.ruleset {
-        match firewall::verify(&planned, &inner.open) {
-            Ok(()) => return Ok(None),
-            Err(error) => error.to_string(),
-        }
+        firewall::verify(&planned, &inner.open).err().map(|error| error.to_string())
     } else {
-        "the container's resolvers have changed".to_owned()
+        Some("the container's resolvers have changed".to_owned())
     };
-    firewall::apply(&planned)?;
-    inner.ruleset = planned;
-    inner.open.clear();
-    Ok(Some(reason))
+    if let Some(reason) = reason {
+        firewall::apply(&planned)?;
+        inner.ruleset = planned;
+        inner.open.clear();
+        inner.outdated = true;
+        log::line(format!("{reason}; the table was put back"));
+    }
+    resolvers.map(drop)
 }
 
 fn learn(shared: &Shared, schedule: &mut Schedule, due: &[crate::policy::HostName], servers: &[IpAddr]) {
@@ -171,6 +195,7 @@ fn learn(shared: &Shared, schedule: &mut Schedule, due: &[crate::policy::HostNam
         let again = inner.addresses.learn(&name, answer, now);
         schedule.again(&name, now + again);
     }
+    inner.outdated = true;
 }
 
 fn open_addresses(shared: &Shared) -> anyhow::Result<()> {
@@ -190,6 +215,7 @@ fn open_addresses(shared: &Shared) -> anyhow::Result<()> {
     {
         log::line(format!("{error:#}; the names are in DNS alone"));
     }
+    inner.outdated = false;
     Ok(())
 }
 

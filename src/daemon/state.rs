@@ -26,6 +26,8 @@ pub(super) struct Inner {
     /// What was last put into the table's sets.
     pub(super) open: BTreeSet<Endpoint>,
     pub(super) addresses: Addresses,
+    /// Whether what is open is not yet what is known; so until that has worked.
+    pub(super) outdated: bool,
     /// Whether it was told already that the hosts file cannot be written.
     pub(super) hosts_problem_told: bool,
     pub(super) default_deny_at_ms: u64,

@@ -15,6 +15,10 @@ const GRACE: Duration = Duration::from_secs(300);
 /// Time to the next question after a failed one.
 const RETRY: Duration = Duration::from_secs(15);
 
+/// Addresses that a name may have at a time; of more, those that were heard of last. An answer that changes each time
+/// must not grow the table, and what hangs on it, without end.
+const MAX_LIVE: usize = 32;
+
 /// What is known of each allowed name.
 #[derive(Debug, Default)]
 pub struct Addresses {
@@ -25,6 +29,16 @@ pub struct Addresses {
 struct Known {
     until: BTreeMap<IpAddr, Instant>,
     problem: Option<String>,
+}
+
+impl Known {
+    fn forget_the_oldest(&mut self) {
+        while self.until.len() > MAX_LIVE {
+            let oldest = self.until.iter().min_by_key(|(_, until)| **until).map(|(address, _)| *address);
+            let Some(oldest) = oldest else { return };
+            self.until.remove(&oldest);
+        }
+    }
 }
 
 impl Addresses {
@@ -49,6 +63,7 @@ impl Addresses {
                     usable = true;
                     again = again.min(ttl);
                     known.until.insert(address, now + ttl + GRACE);
+                    known.forget_the_oldest();
                 }
                 Err(refused) => known.problem = Some(refused.to_string()),
             }
@@ -106,6 +121,22 @@ mod tests {
 
     fn records(list: &[(&str, u32)]) -> Vec<Record> {
         list.iter().map(|(address, ttl)| Record { address: address.parse().unwrap(), ttl: *ttl }).collect()
+    }
+
+    #[test]
+    fn answers_that_always_change_do_not_grow_the_table() {
+        let policy = Policy::from_options("db.example").unwrap();
+        let name = HostName::parse("db.example").unwrap();
+        let start = Instant::now();
+        let mut addresses = Addresses::default();
+        for round in 0..20 {
+            let list: Vec<String> = (0..30).map(|host| format!("203.0.{round}.{host}")).collect();
+            let list: Vec<(&str, u32)> = list.iter().map(|address| (address.as_str(), 300)).collect();
+            addresses.learn(&name, Ok(records(&list)), start + Duration::from_secs(round * 5));
+        }
+        let open = addresses.endpoints(&policy, start + Duration::from_secs(100));
+        assert_eq!(open.len(), MAX_LIVE);
+        assert!(open.contains(&("203.0.19.0:443".parse().unwrap(), 595)), "the newest are open");
     }
 
     #[test]

@@ -144,13 +144,32 @@ fn udp(server: IpAddr, question: &[u8], id: u16, mark: u32) -> io::Result<Vec<u8
 
 fn tcp(server: IpAddr, question: &[u8], mark: u32) -> io::Result<Vec<u8>> {
     let mut socket = connect(server, Type::STREAM, Protocol::TCP, mark)?;
+    let deadline = Instant::now() + TIMEOUT;
     let len = u16::try_from(question.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     socket.write_all(&[&len.to_be_bytes()[..], question].concat())?;
     let mut len = [0; 2];
-    socket.read_exact(&mut len)?;
+    read_before(deadline, &socket, &mut len)?;
     let mut answer = vec![0; usize::from(u16::from_be_bytes(len))];
-    socket.read_exact(&mut answer)?;
+    read_before(deadline, &socket, &mut answer)?;
     Ok(answer)
+}
+
+/// Fills the buffer, or gives up at the deadline: a server that drips must not hold up the names after it.
+fn read_before(deadline: Instant, mut socket: &Socket, mut buffer: &mut [u8]) -> io::Result<()> {
+    while !buffer.is_empty() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        socket.set_read_timeout(Some(left))?;
+        match socket.read(buffer) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(length) => buffer = &mut buffer[length..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// The addresses for `name` in an answer, along its CNAMEs; other records in it are passed over.

@@ -16,6 +16,8 @@ const NLMSG_DONE: u16 = 3;
 const NLM_F_DUMP_INTR: u16 = 0x10;
 /// Larger than any list message the kernel builds (32 KiB).
 const RECEIVE_BUFFER: usize = 64 * 1024;
+/// Four times what the largest policy fills.
+const SEND_BUFFER: usize = 4 << 20;
 /// The kernel answers while `send` runs; an answer that is not there by then is lost.
 const TIMEOUT: Duration = Duration::from_secs(5);
 const DUMP_ATTEMPTS: u32 = 10;
@@ -66,6 +68,8 @@ impl Netfilter {
         )
         .map_err(io("open the nf_tables socket"))?;
         rustix::net::bind(&socket, &SocketAddrNetlink::new(0, 0)).map_err(io("bind"))?;
+        // The sets of a large policy are one message. Whoever may not ask for this has small questions only.
+        let _ = sockopt::set_socket_send_buffer_size_force(&socket, SEND_BUFFER);
         for timeout in [sockopt::Timeout::Recv, sockopt::Timeout::Send] {
             sockopt::set_socket_timeout(&socket, timeout, Some(TIMEOUT)).map_err(io("set a time-out"))?;
         }
