@@ -72,8 +72,16 @@ session_works() {
 
 # What an interactive start shows at first, on a terminal; $config is an empty configuration if it is set.
 first_screen() {
-    timeout 15 docker exec --tty --env TERM=xterm ${config:+--env "CLAUDE_CONFIG_DIR=$config"} --user "$remote" \
-        "$container" "$@" | tr -d '\r' || true
+    local client
+    docker exec --tty --env TERM=xterm ${config:+--env "CLAUDE_CONFIG_DIR=$config"} --user "$remote" \
+        "$container" "$@" >"$WORK/screen" 2>&1 &
+    client=$!
+    for _ in $(seq 100); do
+        if grep -qE 'Accessing.*workspace|Welcome.*Claude' "$WORK/screen"; then break; fi
+        sleep 0.2
+    done
+    kill "$client" 2>/dev/null
+    cat "$WORK/screen"
 }
 
 # All that a Quick Start promises, for the project that is up, with Claude Code's configuration in this folder.
