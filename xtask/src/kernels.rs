@@ -7,10 +7,14 @@ pub mod disk;
 pub mod machine;
 pub mod report;
 
-use std::path::Path;
+use std::panic::resume_unwind;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::ensure;
+use tempfile::NamedTempFile;
 
 use crate::arch::Arch;
 use crate::cli::KernelArgs;
@@ -44,6 +48,9 @@ impl Kernel {
     }
 }
 
+/// Guests at a time: an emulated one has one processor, and takes about one of ours.
+const AT_ONCE: usize = 2;
+
 const PACKAGES: [&str; 6] =
     ["cpio", "debian-archive-keyring", "kmod", "mmdebstrap", "qemu-system-arm", "qemu-system-x86"];
 
@@ -59,7 +66,7 @@ pub fn verb(args: &KernelArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     let root = project::root()?;
-    let mut reports = Vec::new();
+    let mut guests = Vec::new();
     for arch in Arch::ALL {
         let kernels: Vec<Kernel> = wanted.iter().copied().filter(|kernel| kernel.arch == arch).collect();
         if kernels.is_empty() {
@@ -67,19 +74,51 @@ pub fn verb(args: &KernelArgs) -> anyhow::Result<()> {
         }
         let programs = Programs::build(arch)?;
         for kernel in kernels {
-            reports.push((kernel, boot(&root, kernel, &programs)?));
+            let (image, disk) = disk::make(&root, kernel, &programs)?;
+            guests.push(Guest { kernel, image, disk });
         }
     }
-    print(&reports)
+    print(&boot_all(&guests)?)
 }
 
-fn boot(root: &Path, kernel: Kernel, programs: &Programs) -> anyhow::Result<Report> {
-    let (image, disk) = disk::make(root, kernel, programs)?;
-    note(format_args!("booting {}", kernel.name()));
+/// A kernel with all that it needs to boot.
+#[derive(Debug)]
+struct Guest {
+    kernel: Kernel,
+    image: PathBuf,
+    disk: NamedTempFile,
+}
+
+/// Boots all guests, some at the same time, and gives their reports in order.
+fn boot_all(guests: &[Guest]) -> anyhow::Result<Vec<(Kernel, Report)>> {
+    let queue = Mutex::new(guests.iter().enumerate());
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || {
+        let mut reports = Vec::new();
+        while let Some((index, guest)) = next() {
+            reports.push((index, guest.kernel, boot(guest)?));
+        }
+        anyhow::Ok(reports)
+    };
+    let results: Vec<_> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    });
+    let mut reports = Vec::new();
+    for result in results {
+        reports.extend(result?);
+    }
+    reports.sort_by_key(|(index, ..)| *index);
+    Ok(reports.into_iter().map(|(_, kernel, report)| (kernel, report)).collect())
+}
+
+fn boot(guest: &Guest) -> anyhow::Result<Report> {
+    let name = guest.kernel.name();
+    note(format_args!("{name}: booting"));
     let start = Instant::now();
-    let console = machine::run(kernel.arch, &image, disk.path(), |line| {
+    let console = machine::run(guest.kernel.arch, &guest.image, guest.disk.path(), |line| {
         if let Some(text) = report::marked(line) {
-            note(format_args!("{:>4} s  {}", start.elapsed().as_secs(), one_line(text)));
+            note(format_args!("{name}: {:>3} s: {}", start.elapsed().as_secs(), one_line(text)));
         }
     })?;
     Ok(Report::parse(&console))

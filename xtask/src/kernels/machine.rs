@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use crate::arch::Arch;
 
 /// A guest that takes longer has hung. Emulation is an order of magnitude slower than the machine itself.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What a guest said, and how it ended.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -31,7 +31,10 @@ pub struct Console {
 pub fn run(arch: Arch, kernel: &Path, disk: &Path, watch: impl Fn(&str)) -> anyhow::Result<Console> {
     let mut command = qemu(arch);
     let accelerated = Arch::host() == Some(arch) && can_virtualise();
-    command.args(["-accel", if accelerated { "kvm" } else { "tcg" }]);
+    // Emulated processors may run half an instruction that another one is just rewriting, as kernels rewrite theirs
+    // whenever the first or last netfilter hook comes or goes.
+    let (accelerator, processors) = if accelerated { ("kvm", "2") } else { ("tcg", "1") };
+    command.args(["-accel", accelerator, "-smp", processors]);
     command.arg("-kernel").arg(kernel).arg("-initrd").arg(disk);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().context("cannot start qemu")?;
@@ -67,7 +70,7 @@ fn qemu(arch: Arch) -> Command {
         // Pointer authentication by the book is most of what emulation does.
         Arch::Arm64 => ("virt", "max,pauth-impdef=on", "ttyAMA0"),
     };
-    command.args(["-machine", machine, "-cpu", cpu, "-smp", "2", "-m", "1024"]);
+    command.args(["-machine", machine, "-cpu", cpu, "-m", "1024"]);
     // No card, so no packet leaves; and no restart after a panic.
     command.args(["-nodefaults", "-nic", "none", "-display", "none", "-serial", "stdio", "-no-reboot"]);
     command.arg("-append").arg(format!("console={console} quiet panic=-1"));
