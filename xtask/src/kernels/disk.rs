@@ -19,6 +19,8 @@ const EDITION: u32 = 1;
 const SUITE: &str = "bookworm";
 const PACKAGES: &str =
     "busybox-static,coreutils,dash,iproute2,kmod,mount,netbase,nftables,perl-base,util-linux";
+/// The tests that need a kernel and nothing else.
+const TESTS: [&str; 2] = ["kernel_firewall", "kernel_dns"];
 const FIRST_PROCESS: &str = include_str!("guest.sh");
 
 /// What is ours on a guest's disk.
@@ -31,7 +33,10 @@ pub struct Programs {
 impl Programs {
     /// Builds them, the tests included.
     pub fn build(arch: Arch) -> anyhow::Result<Self> {
-        let mut files = vec![(build::build_test("kernel_firewall", arch)?, "kernel_firewall".to_owned())];
+        let mut files = Vec::new();
+        for test in TESTS {
+            files.push((build::build_test(test, arch)?, format!("tests/{test}")));
+        }
         for built in build::build(&[arch], None)? {
             let folder = match built.name.as_str() {
                 "agent-sandbox" => "usr/local/bin",

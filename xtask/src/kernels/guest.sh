@@ -134,16 +134,20 @@ without() {
     fi
 }
 
-# The tests of the table, as on the host.
+# The kernel tests, as on the host.
 tests() {
-    /kernel_firewall >/tmp/tests 2>&1
-    passed=$(sed -n 's/^test result: ok\. \([0-9]*\) passed; 0 failed; 0 ignored.*/\1/p' /tmp/tests)
-    if [ -z "$passed" ] || grep -q SKIPPED /tmp/tests; then
-        cat /tmp/tests
-        say "fail tests: $(grep '^test .* FAILED$' /tmp/tests | tr '\n' ' ')"
-    else
-        say "tests $passed"
-    fi
+    all=0
+    for test in /tests/*; do
+        SANDBOXD=$sandboxd "$test" >/tmp/tests 2>&1
+        passed=$(sed -n 's/^test result: ok\. \([0-9]*\) passed; 0 failed; 0 ignored.*/\1/p' /tmp/tests)
+        if [ -z "$passed" ] || grep -q SKIPPED /tmp/tests; then
+            cat /tmp/tests
+            say "fail ${test#/}: $(grep '^test .* FAILED$' /tmp/tests | tr '\n' ' ')"
+            return
+        fi
+        all=$((all + passed))
+    done
+    say "tests $all"
 }
 
 prepare
