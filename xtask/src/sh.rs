@@ -1,6 +1,7 @@
 //! Running other programs, with errors that name the command.
 
 use std::ffi::OsStr;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, bail};
@@ -38,6 +39,16 @@ pub fn output(command: &mut Command) -> anyhow::Result<String> {
 pub fn succeeds(command: &mut Command) -> bool {
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
+}
+
+/// This very program, to be run once more.
+///
+/// The file that it was started from may be gone: a test run that builds the workspace with other features puts another
+/// program in its place. On Linux the kernel still has the one that runs (`proc_pid_exe(5)`).
+pub fn own_program() -> anyhow::Result<Command> {
+    let kept = Path::new("/proc/self/exe");
+    let program = if kept.exists() { kept.to_owned() } else { std::env::current_exe()? };
+    Ok(Command::new(program))
 }
 
 /// Whether a program is on PATH.

@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::tls;
+use crate::exit::Exit;
 use crate::{apt, sh};
 
 /// Loopback, yet not `localhost`: HTTPS is spoken to it.
@@ -79,14 +80,23 @@ impl SecuredRegistry {
     /// Publishes the Features of a folder with this very program; its own login alone is accepted.
     pub fn publish(&self, features: &Path) -> anyhow::Result<()> {
         let publish = |login: &str| {
-            let mut command = Command::new(std::env::current_exe()?);
+            let mut command = sh::own_program()?;
             command.arg("publish").arg(features);
             command.args(["--registry", &format!("{ADDRESS}:{}", self.port), "--namespace", NAMESPACE]);
             command.env("DEVCONTAINERS_OCI_AUTH", login).env("SSL_CERT_FILE", self.authority());
             anyhow::Ok(command)
         };
         let login = |password: &str| format!("{ADDRESS}:{}|{USER}|{password}", self.port);
-        ensure!(!sh::succeeds(&mut publish(&login("wrong"))?), "the registry takes any password");
+        let refused = publish(&login("wrong"))?
+            .stdin(Stdio::null())
+            .output()
+            .context("publish with a wrong password")?;
+        ensure!(
+            refused.status.code() == Some(Exit::Registry as i32),
+            "a wrong password: {}: {}",
+            refused.status,
+            String::from_utf8_lossy(&refused.stderr).trim()
+        );
         sh::output(&mut publish(&login(PASSWORD))?).map(drop)
     }
 
