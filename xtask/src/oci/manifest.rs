@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::content::Content;
 use super::digest::Digest;
 
 /// The media type of the manifest itself.
@@ -60,18 +61,18 @@ struct Manifest<'a> {
 struct Descriptor<'a> {
     media_type: &'a str,
     digest: &'a str,
-    size: usize,
+    size: u64,
     #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
     annotations: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Writes a manifest. `on_github` adds the annotation by which GitHub names the package's type.
-pub fn render(kind: Kind<'_>, title: &str, layer: &[u8], on_github: bool) -> Vec<u8> {
-    render_named(kind, title, &Digest::of(layer), layer.len(), on_github)
+pub fn render(kind: Kind<'_>, title: &str, layer: &Content, on_github: bool) -> Vec<u8> {
+    render_named(kind, title, layer.digest(), layer.size(), on_github)
 }
 
 /// The same for a layer by its digest and size.
-fn render_named(kind: Kind<'_>, title: &str, layer: &Digest, size: usize, on_github: bool) -> Vec<u8> {
+fn render_named(kind: Kind<'_>, title: &str, layer: &Digest, size: u64, on_github: bool) -> Vec<u8> {
     let config_digest = Digest::of(CONFIG);
     let text = |value: &str| serde_json::Value::String(value.to_owned());
     let mut layer_annotations = serde_json::Map::new();
@@ -89,7 +90,7 @@ fn render_named(kind: Kind<'_>, title: &str, layer: &Digest, size: usize, on_git
         config: Descriptor {
             media_type: CONFIG_MEDIA_TYPE,
             digest: config_digest.as_str(),
-            size: CONFIG.len(),
+            size: CONFIG.len() as u64,
             annotations: serde_json::Map::new(),
         },
         layers: [Descriptor {
@@ -158,7 +159,12 @@ mod tests {
 
     #[test]
     fn a_collection_off_github_has_no_annotations() {
-        let manifest = render(Kind::Collection, "devcontainer-collection.json", b"{}", false);
+        let manifest = render(
+            Kind::Collection,
+            "devcontainer-collection.json",
+            &Content::memory(bytes::Bytes::from_static(b"{}")),
+            false,
+        );
         assert_eq!(
             String::from_utf8(manifest).unwrap(),
             concat!(
