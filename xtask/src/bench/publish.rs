@@ -201,7 +201,7 @@ fn command(setup: &Setup, case: &Case, program: Program, folder: &Path, args: &[
     };
     // Nobody's login, nobody's proxy, nobody's checkout.
     command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
-    command.env("HOME", folder).env("DOCKER_CONFIG", folder).current_dir(folder);
+    command.env("HOME", folder).env("DOCKER_CONFIG", folder).env("TMPDIR", folder).current_dir(folder);
     command.args(args).arg(case.collection.path());
     command
 }
