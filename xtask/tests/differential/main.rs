@@ -62,6 +62,29 @@ fn both_pack_the_same() {
 }
 
 #[test]
+fn the_time_of_the_run_is_in_the_archives_of_the_official_cli_alone() {
+    let Some(programs) = Programs::find() else {
+        return;
+    };
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    let out = tempfile::tempdir().unwrap();
+    let pack = |run: &str| {
+        BOTH.map(|which| {
+            let folder = out.path().join(format!("{which:?}{run}"));
+            assert_eq!(programs.package(which, collection.path(), &folder).code, 0);
+            Packed::read(&folder)
+        })
+    };
+    let first = pack("1");
+    // An archive's times are seconds.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let second = pack("2");
+    assert_ne!(first[0], second[0]);
+    assert_eq!(first[1], second[1]);
+}
+
+#[test]
 fn both_publish_the_same() {
     let Some(programs) = Programs::find() else {
         return;
@@ -193,9 +216,10 @@ fn a_publish_that_broke_off_is_finished_by_ours_alone() {
     let Some((programs, registry)) = peers() else {
         return;
     };
+    // The copy under the former id is refused altogether: ours may send it at the same time.
     let proxy = Proxy::start(registry.port, |seen| {
-        let cut = seen.method == "PUT" && seen.path.ends_with("/a/manifests/latest");
-        cut.then(|| reply(500, &[], "{}"))
+        let cut = seen.path.ends_with("/a/manifests/latest") || seen.path.contains("/old/manifests/");
+        (seen.method == "PUT" && cut).then(|| reply(400, &[], "{}"))
     });
     let collection = Collection::new();
     collection.feature("a", "1.0.0", r#","legacyIds":["old"]"#);
