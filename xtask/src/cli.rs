@@ -153,9 +153,9 @@ pub struct BenchArgs {
     /// What to measure
     #[arg(value_enum)]
     pub name: BenchName,
-    /// How often each
-    #[arg(long, default_value_t = 20)]
-    pub runs: u32,
+    /// How often each [default: 20 starts, 5 publishes]
+    #[arg(long)]
+    pub runs: Option<u32>,
 }
 
 /// The benchmarks.
@@ -163,6 +163,8 @@ pub struct BenchArgs {
 pub enum BenchName {
     /// Binary sizes, and time from container start to default-deny and to ready
     Start,
+    /// Packing and publishing, beside the official CLI
+    Publish,
 }
 
 /// Flags of `ci`.

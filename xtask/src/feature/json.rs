@@ -118,8 +118,9 @@ impl Json {
     }
 }
 
-/// Parses JSON with comments and trailing commas.
+/// Parses JSON with comments and trailing commas. The byte order mark that editors on Windows write is no part of it.
 pub fn parse(text: &str) -> Result<Json, SyntaxError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let options = ParseOptions {
         allow_comments: true,
         allow_trailing_commas: true,
@@ -183,7 +184,11 @@ fn convert(value: Value<'_>, text: &str) -> Result<Json, SyntaxError> {
                         if name.as_str().chars().any(|c| c < ' ') { Err(error) } else { Ok(()) }
                     },
                 )?;
-                properties.set(name.as_str(), convert(value, text)?);
+                let value = convert(value, text)?;
+                // In the official CLI this names the object's prototype, which is not part of what it writes.
+                if name.as_str() != "__proto__" {
+                    properties.set(name.as_str(), value);
+                }
             }
             Json::Object(properties)
         }
@@ -251,6 +256,19 @@ mod tests {
         let keys: Vec<_> = value.as_object().unwrap().iter().map(|(key, _)| key.to_owned()).collect();
         assert_eq!(keys, ["a", "b"]);
         assert_eq!(value.as_object().unwrap().get("a"), Some(&Json::Number(3.0)));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over_where_it_may_be() {
+        assert_eq!(parse("\u{feff}{\"a\":1}"), parse("{\"a\":1}"));
+        assert_eq!(parse("\u{feff}{\n 01}").unwrap_err().line, 2);
+        assert!(parse("{\u{feff}}").is_err());
+    }
+
+    #[test]
+    fn a_prototype_is_no_property() {
+        assert_eq!(parse(r#"{"__proto__":{"x":1},"a":{"__proto__":2}}"#), parse(r#"{"a":{}}"#));
+        assert!(parse(r#"{"__proto__":01}"#).is_err());
     }
 
     #[test]
