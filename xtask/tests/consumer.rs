@@ -5,7 +5,7 @@
 
 mod support;
 
-use support::official::{Official, ours};
+use support::official::{Official, Said, ours};
 use support::{Collection, NAMESPACE, push};
 use tempfile::TempDir;
 use xtask::registry::server::{Options, Serving, serve};
@@ -40,13 +40,17 @@ impl Peers {
         push(self.registry.port(), &support::pack(&folder).unwrap()).unwrap();
     }
 
-    /// Runs both programs, and sees the same; gives what ours said on standard error.
-    fn same(&self, arguments: &[&str], code: i32) -> String {
+    /// Runs both programs.
+    fn both(&self, arguments: &[&str]) -> (Said, Said) {
         let folder = self.collection.path();
         let mut official = vec!["features"];
         official.extend(arguments);
-        let theirs = self.official.run(folder, &official);
-        let ours = ours(folder, arguments);
+        (ours(folder, arguments), self.official.run(folder, &official))
+    }
+
+    /// Runs both programs, and sees the same; gives what ours said on standard error.
+    fn same(&self, arguments: &[&str], code: i32) -> String {
+        let (ours, theirs) = self.both(arguments);
         assert_eq!(ours.stdout, theirs.stdout, "{arguments:?}: {} / {}", ours.stderr, theirs.stderr);
         assert_eq!(
             (ours.code, theirs.code),
@@ -231,4 +235,74 @@ fn the_lockfile_beside_the_configuration_decides() {
     assert!(peers.resolve(1).contains("must lie in the folder .devcontainer"));
     let stderr = peers.same(&["resolve-dependencies"], 1);
     assert!(stderr.contains("there is neither .devcontainer.json nor"), "{stderr}");
+}
+
+/// Numbers that look random, the same for the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 20) % limit
+    }
+
+    fn one_of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+        choices[usize::try_from(self.below(choices.len() as u64)).unwrap()]
+    }
+
+    /// A reference to one of the Features, by a name that it has or had.
+    fn reference(&mut self) -> String {
+        let old = if self.below(6) == 0 { "old-" } else { "" };
+        let tag = self.one_of(&["", "", ":1", ":1.0", ":latest"]);
+        format!("@/{old}f{}{tag}", self.below(FEATURES))
+    }
+
+    /// `"reference":options` up to so many times.
+    fn wanted(&mut self, most: u64) -> String {
+        let options = ["{}", "{}", r#"{"a":"x"}"#, r#"{"a":"X","b":true}"#, r#"{"b":false}"#, r#""1""#];
+        let pairs: Vec<String> = (0..self.below(most + 1))
+            .map(|_| format!("\"{}\":{}", self.reference(), self.one_of(&options)))
+            .collect();
+        pairs.join(",")
+    }
+
+    fn list(&mut self, most: u64) -> String {
+        let items: Vec<String> =
+            (0..self.below(most + 1)).map(|_| format!("\"{}\"", self.reference())).collect();
+        items.join(",")
+    }
+}
+
+const FEATURES: u64 = 6;
+
+#[test]
+fn random_graphs_are_resolved_as_the_official_cli_resolves_them() {
+    let mut resolved = 0;
+    for seed in 1..=10_u64 {
+        let Some(peers) = Peers::start() else { return };
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        // Dependencies on all of them would nearly always be a circle.
+        let hard = 1 + dice.below(2);
+        for number in 0..FEATURES {
+            let (depends_on, after) = (dice.wanted(hard), dice.list(1));
+            let more = format!(
+                r#","legacyIds":["old-f{number}"],"dependsOn":{{{depends_on}}},"installsAfter":[{after}]"#
+            );
+            peers.publish(&format!("f{number}"), "1.0.0", &more);
+        }
+        for _ in 0..3 {
+            let (features, first) = (dice.wanted(3), dice.list(2));
+            let text = format!(
+                r#"{{"features":{{"@/f0":{{}},{features}}},"overrideFeatureInstallOrder":[{first}]}}"#
+            );
+            peers.workspace(NESTED, &text.replace(",}", "}"));
+            let (ours, theirs) = peers.both(&["resolve-dependencies", "--workspace-folder", "ws"]);
+            assert_eq!(ours.stdout, theirs.stdout, "seed {seed}, {text}: {}", ours.stderr);
+            assert_eq!(ours.code, theirs.code, "seed {seed}, {text}: {}", ours.stderr);
+            resolved += u32::from(ours.code == 0);
+        }
+    }
+    assert!(resolved > 5, "only {resolved} graphs had an order");
 }

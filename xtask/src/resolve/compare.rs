@@ -148,3 +148,95 @@ fn type_of(value: &Json) -> &'static str {
         Json::Null | Json::Array(_) | Json::Object(_) => "object",
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::feature::json;
+    use crate::resolve::node::Asked;
+    use crate::resolve::source::Published;
+
+    /// A Feature of a registry; what stands before the space is its reference, and behind it its digest.
+    pub(in crate::resolve) fn published(text: &str, options: &str) -> Node {
+        let (written, digest) = text.split_once(' ').unwrap();
+        let reference = Box::new(FeatureRef::parse(written).unwrap());
+        let id = reference.id.clone();
+        let published = Some(Published { manifest: Json::Null, digest: digest.to_owned() });
+        let found = (Source::Registry { reference, published }, id);
+        Node::new(Asked::ByUser, written, written, json::parse(options).unwrap(), found)
+    }
+
+    fn folder(path: &str) -> Node {
+        let found = (Source::Folder(path.to_owned()), "x".to_owned());
+        Node::new(Asked::ByUser, path, path, Json::Object(Object::default()), found)
+    }
+
+    #[test]
+    fn options_are_compared_by_their_texts_and_booleans() {
+        for (a, b, expected) in [
+            ("\"1\"", "\"1\"", Ordering::Equal),
+            ("\"a\"", "\"B\"", Ordering::Less),
+            ("false", "true", Ordering::Less),
+            ("true", "\"true\"", Ordering::Less),
+            ("{}", "\"x\"", Ordering::Less),
+            ("{}", "null", Ordering::Equal),
+            ("1", "2", Ordering::Equal),
+            (r#"{"a":"x","b":true}"#, r#"{"b":true,"a":"x"}"#, Ordering::Equal),
+            (r#"{"a":"x"}"#, r#"{"a":"x","b":true}"#, Ordering::Less),
+            (r#"{"a":"x"}"#, r#"{"b":"x"}"#, Ordering::Less),
+            (r#"{"a":"x","b":true}"#, r#"{"a":"y","b":false}"#, Ordering::Less),
+            (r#"{"a":1}"#, r#"{"a":2}"#, Ordering::Equal),
+            (r#"["a"]"#, r#"["b"]"#, Ordering::Less),
+        ] {
+            let (a, b) = (json::parse(a).unwrap(), json::parse(b).unwrap());
+            assert_eq!(order_of_options(&a, &b), expected, "{a:?} {b:?}");
+            assert_eq!(order_of_options(&b, &a), expected.reverse(), "{b:?} {a:?}");
+        }
+    }
+
+    #[test]
+    fn features_are_equal_by_digest_and_options() {
+        for (a, b, options, expected) in [
+            ("g.io/a/x:1 d1", "g.io/a/x:1.0 d1", "{}", true),
+            ("g.io/a/x:1 d1", "g.io/a/old-x:1 d1", "{}", true),
+            ("g.io/a/x:1 d1", "g.io/a/x:1 d2", "{}", false),
+            ("g.io/a/x:1 d1", "g.io/a/x:1 d1", r#"{"v":"1"}"#, false),
+        ] {
+            assert_eq!(equal(&published(a, "{}"), &published(b, options)), expected, "{a} {b} {options}");
+        }
+        assert!(!equal(&published("g.io/a/x:1 d1", "{}"), &folder("/w/x")));
+        assert!(equal(&folder("/w/x"), &folder("/w/x")) && !equal(&folder("/w/x"), &folder("/w/y")));
+    }
+
+    #[test]
+    fn a_soft_dependency_is_fulfilled_under_any_of_its_names() {
+        let mut wanted = published("g.io/a/x:2 d2", r#"{"v":"1"}"#);
+        wanted.aliases = Some(vec!["x".to_owned(), "old-x".to_owned()]);
+        for (node, expected) in [
+            ("g.io/a/x:1 d1", true),
+            ("g.io/a/old-x:1 d1", true),
+            ("g.io/b/old-x:1 d1", false),
+            ("h.io/a/x:1 d1", false),
+        ] {
+            assert_eq!(fulfils(&published(node, "{}"), &wanted), expected, "{node}");
+        }
+        assert!(!fulfils(&folder("/w/x"), &wanted) && fulfils(&folder("/w/x"), &folder("/w/x")));
+    }
+
+    #[test]
+    fn a_round_is_sorted_by_collection_id_tag_and_options() {
+        let sorted = [
+            ("g.io/a/b:1 d1", "{}"),
+            ("g.io/a/c:1 d9", "{}"),
+            ("g.io/a/c:1 d9", r#"{"v":"1"}"#),
+            ("g.io/a/c:2 d8", "{}"),
+            ("g.io/b/a:1 d2", "{}"),
+            ("h.io/a/a:1 d3", "{}"),
+        ]
+        .map(|(text, options)| published(text, options));
+        for pair in sorted.windows(2) {
+            assert_eq!(order(&pair[0], &pair[1]), Ordering::Less, "{pair:?}");
+            assert_eq!(order(&pair[1], &pair[0]), Ordering::Greater, "{pair:?}");
+        }
+    }
+}

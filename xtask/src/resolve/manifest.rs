@@ -139,3 +139,52 @@ fn strict(text: &[u8]) -> Result<Json, String> {
 fn property<'a>(value: &'a Json, name: &str) -> Option<&'a Json> {
     value.as_object()?.get(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn archive(path: &str, text: &str) -> Vec<u8> {
+        let mut header = tar::Header::new_ustar();
+        header.as_ustar_mut().unwrap().name[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_size(text.len() as u64);
+        header.set_cksum();
+        let mut builder = tar::Builder::new(Vec::new());
+        builder.append(&header, text.as_bytes()).unwrap();
+        builder.into_inner().unwrap()
+    }
+
+    #[test]
+    fn metadata_is_found_in_any_archive_that_consumers_take() {
+        let text = r#"{"id":"a"}"#;
+        for path in ["./devcontainer-feature.json", "devcontainer-feature.json"] {
+            let plain = archive(path, text);
+            let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            packed.write_all(&plain).unwrap();
+            for bytes in [plain, packed.finish().unwrap()] {
+                let found = in_archive(&bytes).unwrap().unwrap();
+                assert_eq!(found.get("id").and_then(Json::as_str), Some("a"), "{path}");
+            }
+        }
+        assert_eq!(in_archive(&archive("./a/devcontainer-feature.json", text)), Ok(None));
+        for (bytes, why) in [
+            (archive("./devcontainer-feature.json", "{"), "line 1, column 1"),
+            (archive("./devcontainer-feature.json", "[]"), "an object was expected, and a list found"),
+            (vec![0x1f, 0x8b, 1, 2], "cannot be read"),
+            (vec![b'x'; 700], "cannot be read"),
+        ] {
+            let error = in_archive(&bytes).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_is_strict_json() {
+        assert!(strict(br#"{"a":1}"#).is_ok());
+        for text in ["{\"a\":1,}", "{} // x", "[]", "", &"[".repeat(100_000)] {
+            assert!(strict(text.as_bytes()).is_err(), "{}", &text[..text.len().min(20)]);
+        }
+    }
+}

@@ -65,3 +65,44 @@ impl Chart<'_> {
             .clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::compare::tests::published;
+    use super::*;
+
+    #[test]
+    fn hard_and_soft_arrows_start_at_what_the_user_asked_for() {
+        let mut graph = Graph::default();
+        let mut add = |text: &str, aliases: &[&str]| {
+            let mut node = published(text, "{}");
+            node.aliases = (!aliases.is_empty()).then(|| aliases.iter().map(|id| (*id).to_owned()).collect());
+            node.asked = if text.starts_with("g.io/a/a") { Asked::ByUser } else { Asked::ByFeature };
+            graph.add(node)
+        };
+        let [a, b, c, soft] = [
+            add("g.io/a/a d1", &[]),
+            add("g.io/a/b d2", &["b", "old-b"]),
+            add("g.io/a/c d3", &[]),
+            add("g.io/a/c d4", &[]),
+        ];
+        graph.nodes[a].depends_on.push(b);
+        graph.nodes[b].installs_after.push(soft);
+        graph.nodes[c].priority = 2;
+        graph.worklist = vec![a, b, c];
+        let text = render(&graph);
+        // Each name begins with a hash of everything below the node.
+        let names: Vec<String> =
+            text.split([' ', '\n']).filter_map(|word| Some(word.split_once('[')?.0.to_owned())).collect();
+        let (a, b, c) = (&names[0], &names[2], &names[4]);
+        assert!(names.iter().all(|name| name.len() == NAME), "{names:?}");
+        assert_eq!(
+            text,
+            format!(
+                "flowchart\n{a}[g.io/a/a<br/><0>]\n\
+                 {a}[g.io/a/a<br/><0>] --> {b}[g.io/a/b<br/><0><br>aliases: b, old-b]\n\
+                 {b}[g.io/a/b<br/><0><br>aliases: b, old-b] -.-> {c}[g.io/a/c<br/><2>]\n"
+            )
+        );
+    }
+}

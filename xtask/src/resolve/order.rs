@@ -74,3 +74,72 @@ fn circle(graph: &Graph, left: &[NodeId], installed: &[NodeId]) -> Vec<String> {
     }
     left.iter().copied().map(name).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::compare::tests::published;
+    use super::*;
+
+    /// Lines `a: b c ?d !2`: a needs b and c, comes after d, and has the priority 2.
+    fn graph(lines: &[&str]) -> Graph {
+        let mut graph = Graph::default();
+        let node = |name: &str| published(&format!("g.io/a/{name} {name}"), "{}");
+        for line in lines {
+            let (name, rest) = line.split_once(':').unwrap();
+            let id = graph.add(node(name));
+            for word in rest.split_whitespace() {
+                if let Some(priority) = word.strip_prefix('!') {
+                    graph.nodes[id].priority = priority.parse().unwrap();
+                } else if let Some(soft) = word.strip_prefix('?') {
+                    let soft = graph.add(node(soft));
+                    graph.nodes[id].installs_after.push(soft);
+                } else {
+                    let hard = graph.add(node(word));
+                    graph.nodes[id].depends_on.push(hard);
+                }
+            }
+            graph.worklist.push(id);
+        }
+        graph
+    }
+
+    fn names(graph: &Graph, order: &Order) -> String {
+        let name = |id: &NodeId| graph.nodes[*id].reference.replace("g.io/a/", "");
+        order.nodes.iter().map(name).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn rounds() {
+        for (lines, expected) in [
+            (&["b:", "a:"][..], "a b"),
+            (&["a: b", "b:"], "b a"),
+            (&["a: ?b", "b:"], "b a"),
+            // What is never installed is waited for by nobody.
+            (&["a: ?x", "b:"], "a b"),
+            (&["a: b c", "b: c", "c:", "d:"], "c d b a"),
+            // The highest priority has a round of its own; what it needs comes first all the same.
+            (&["a:", "b:", "c: !1"], "c a b"),
+            (&["a:", "b:", "c: b !1"], "a b c"),
+            (&["a: !1", "b: !2", "c:"], "b a c"),
+            (&[], ""),
+        ] {
+            let graph = graph(lines);
+            assert_eq!(names(&graph, &install_order(&graph).unwrap()), expected, "{lines:?}");
+        }
+        let order = install_order(&graph(&["a: b", "b:"])).unwrap();
+        assert_eq!(order.rounds, ["round 1: g.io/a/b", "round 2: g.io/a/a"]);
+    }
+
+    #[test]
+    fn circles_are_named_without_what_only_leads_to_them() {
+        for (lines, expected) in [
+            (&["a: a"][..], "a a"),
+            (&["a: b", "b: c", "c: b", "d:"], "b c b"),
+            (&["a: ?b", "b: ?a"], "a b a"),
+            (&["x: a", "a: ?b", "b: c", "c: a"], "a b c a"),
+        ] {
+            let circle = install_order(&graph(lines)).unwrap_err();
+            assert_eq!(circle.0.join(" ").replace("g.io/a/", ""), expected, "{lines:?}");
+        }
+    }
+}

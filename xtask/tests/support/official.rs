@@ -27,7 +27,12 @@ impl Official {
 
     /// Runs it in a folder.
     pub fn run(&self, folder: &Path, arguments: &[&str]) -> Said {
-        said(Command::new(&self.0).args(arguments), folder)
+        said(self.command().args(arguments), folder)
+    }
+
+    /// The program, still to be told what to do.
+    pub fn command(&self) -> Command {
+        Command::new(&self.0)
     }
 }
 
