@@ -8,7 +8,7 @@ use crate::oci::error::OciError;
 use crate::oci::reference::Repository;
 use crate::oci::tag_list;
 use crate::resolve::fetch::Fetcher;
-use crate::resolve::manifest::{self, Lookup};
+use crate::resolve::manifest::Lookup;
 use crate::resolve::reference::{FeatureRef, ReferenceError};
 use crate::resolve::source::Published;
 use crate::resolve::{self, error::ResolveError, mermaid, walk};
@@ -53,7 +53,7 @@ async fn tell(
     mut printer: Printer,
 ) -> anyhow::Result<()> {
     let wants = |mode: InfoMode| args.mode == mode || args.mode == InfoMode::Verbose;
-    let published = match look_up(reference, fetcher).await? {
+    let published = match fetcher.published(reference, &args.feature).await.map_err(InfoError::Registry)? {
         Lookup::Found(published) => published,
         Lookup::Missing(why) => {
             printer.no_manifest()?;
@@ -80,17 +80,6 @@ async fn tell(
         Printer::dependencies(&mermaid::render(&graph))?;
     }
     printer.finish()
-}
-
-async fn look_up(reference: &FeatureRef, fetcher: &mut Fetcher) -> Result<Lookup, InfoError> {
-    if !manifest::names_a_registry(&reference.registry) {
-        let registry = &reference.registry;
-        return Ok(Lookup::Missing(format!(
-            "\"{registry}\" is the name of no registry, which has a dot or is localhost"
-        )));
-    }
-    let client = fetcher.client(reference).map_err(InfoError::Registry)?;
-    manifest::read(client, reference, None).await.map_err(|error| InfoError::Registry(error.to_string()))
 }
 
 async fn tags(reference: &FeatureRef, fetcher: &mut Fetcher) -> Result<Vec<String>, InfoError> {

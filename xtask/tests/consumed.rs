@@ -199,6 +199,8 @@ fn errors_are_sentences_that_name_the_features() {
     for (id, on) in [("one", "two"), ("two", "three"), ("three", "two"), ("lost", "nowhere")] {
         here.publish(id, "1.0.0", &format!(r#","dependsOn":{{"@/{on}":{{}}}}"#));
     }
+    let many = format!(r#","installsAfter":[{}]"#, vec![r#""@/one""#; 600].join(","));
+    here.publish("many", "1.0.0", &many);
     let (port, host) = (here.registry.port(), here.registry.host());
     for (config, error) in [
         (
@@ -208,6 +210,10 @@ fn errors_are_sentences_that_name_the_features() {
         (
             r#"{"features":{"@/lost":{}}}"#,
             "the Feature \"@/nowhere\", on which @/lost depends, cannot be resolved: the registry HOST has no latest in owner/features/nowhere",
+        ),
+        (
+            r#"{"features":{"@/many":{}}}"#,
+            "more than 500 Features depend on each other; something publishes dependencies without end",
         ),
         // The official CLI takes this for a release on GitHub, and exits with 0.
         (

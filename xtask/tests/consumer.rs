@@ -117,6 +117,23 @@ fn info_says_what_the_official_cli_says() {
     }
 }
 
+#[test]
+fn info_reads_a_registry_that_is_not_ours() {
+    let Some(peers) = Peers::start() else { return };
+    let Some(other) = support::docker_registry::DockerRegistry::start() else { return };
+    for version in ["1.2.3", "1.10.0", "2.0.0"] {
+        let folder = peers.collection.feature("lib", version, r#","legacyIds":["old-lib"]"#);
+        push(other.port, &support::pack(&folder).unwrap()).unwrap();
+    }
+    for reference in ["lib", "old-lib:1"] {
+        let reference = format!("localhost:{}/{NAMESPACE}/{reference}", other.port);
+        peers.same(&["info", "verbose", &reference], 0);
+        peers.same(&["info", "tags", &reference, "--output-format", "json"], 0);
+    }
+    let none = format!("localhost:{}/{NAMESPACE}/none", other.port);
+    peers.same(&["info", "verbose", &none], 1);
+}
+
 /// What is in `features` and around it, the exit code, and a piece of what ours says on standard error.
 const WORKSPACES: &[(&str, i32, &str)] = &[
     (r#"{"features":{"@/base":{}}}"#, 0, ""),

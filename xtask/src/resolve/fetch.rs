@@ -126,8 +126,8 @@ impl Fetcher {
         }
     }
 
-    /// What is published under a reference; asked for once.
-    async fn published(&mut self, reference: &FeatureRef, text: &str) -> Result<Lookup, String> {
+    /// What is published under a reference, which is `text`; asked for once.
+    pub async fn published(&mut self, reference: &FeatureRef, text: &str) -> Result<Lookup, String> {
         if !manifest::names_a_registry(&reference.registry) {
             return Ok(Lookup::Missing(format!(
                 "\"{}\" is the name of no registry, which has a dot or is localhost",
@@ -181,13 +181,14 @@ impl Fetcher {
     /// A node for a soft dependency: what cannot be looked up is known by its name, or not at all.
     pub async fn soft(&mut self, written: &str, of: &str) -> Option<Node> {
         let options = Json::Object(Object::default());
+        let name = source::shown(written);
         let why = match self.node(Asked::ByFeature, written, options.clone()).await {
             Ok(mut node) => {
                 if matches!(node.source, Source::Registry { .. }) {
                     match self.metadata(&node).await {
                         Ok(metadata) => metadata.iter().for_each(|metadata| node.set_aliases(metadata)),
                         Err(why) => self.note(&format!(
-                            "{of} wants to be installed after {written}, whose older names are unknown: {why}"
+                            "{of} wants to be installed after {name}, whose older names are unknown: {why}"
                         )),
                     }
                 }
@@ -196,7 +197,7 @@ impl Fetcher {
             Err(why) => why,
         };
         self.note(&format!(
-            "{of} wants to be installed after {written}, which cannot be looked up and is not needed: {why}"
+            "{of} wants to be installed after {name}, which cannot be looked up and is not needed: {why}"
         ));
         let reference = FeatureRef::parse(&source::expand(written)).ok()?;
         if !manifest::names_a_registry(&reference.registry) {

@@ -172,6 +172,8 @@ mod tests {
         for (bytes, why) in [
             (archive("./devcontainer-feature.json", "{"), "line 1, column 1"),
             (archive("./devcontainer-feature.json", "[]"), "an object was expected, and a list found"),
+            (archive("./devcontainer-feature.json", &"[".repeat(1 << 20)), "line 1"),
+            (archive("./devcontainer-feature.json", &r#"{"a":"#.repeat(1 << 18)), "line 1"),
             (vec![0x1f, 0x8b, 1, 2], "cannot be read"),
             (vec![b'x'; 700], "cannot be read"),
         ] {

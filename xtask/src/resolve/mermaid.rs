@@ -105,4 +105,20 @@ mod tests {
             )
         );
     }
+
+    #[test]
+    fn the_longest_chain_fits_on_the_stack() {
+        let last = 499;
+        let mut graph = Graph::default();
+        for number in 0..=last {
+            let id = graph.add(published(&format!("g.io/a/f{number} d{number}"), "{}"));
+            graph.nodes[id].depends_on.extend(id.checked_sub(1));
+            graph.worklist.push(id);
+        }
+        let text = js_json::stringify(&graph.to_json(last));
+        assert_eq!(text.matches("\"manifestDigest\"").count(), 500);
+        graph.worklist.clear();
+        graph.worklist.push(last);
+        assert_eq!(render(&graph).lines().count(), 2);
+    }
 }

@@ -82,6 +82,19 @@ pub fn without_version(written: &str) -> &str {
     written[start..].find([':', '@']).map_or(written, |mark| &written[..start + mark])
 }
 
+/// A reference in a message: an address may hold a password or a signature.
+pub fn shown(written: &str) -> String {
+    let Some(mut address) = reqwest::Url::parse(written).ok().filter(|url| url.scheme() == "https") else {
+        return written.to_owned();
+    };
+    address.set_query(None);
+    address.set_fragment(None);
+    // An address with a host takes both.
+    let _ = address.set_username("");
+    let _ = address.set_password(None);
+    address.to_string()
+}
+
 /// Whether a reference means a folder of the workspace.
 pub fn is_path(written: &str) -> bool {
     ["./", "../", "/"].iter().any(|start| written.starts_with(start))
@@ -261,5 +274,7 @@ mod tests {
         assert_eq!(id("https://a/x/devcontainer-feature-go.tgz").as_deref(), Some("go"));
         assert_eq!(id("https://a/devcontainer-feature-.tgz"), None);
         assert_eq!(id("https://a/go.tgz"), None);
+        assert_eq!(shown("https://u:p@a/x.tgz?sig=secret#x"), "https://a/x.tgz");
+        assert_eq!(shown("localhost:5000/a/b:1"), "localhost:5000/a/b:1");
     }
 }

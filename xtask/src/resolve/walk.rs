@@ -8,6 +8,7 @@ use super::compare::{equal, fulfils};
 use super::error::ResolveError;
 use super::fetch::Fetcher;
 use super::node::{Asked, Graph, NodeId};
+use super::source::shown;
 
 /// More Features than anybody installs.
 const MAX_NODES: usize = 500;
@@ -35,13 +36,11 @@ pub async fn graph(
         .map(|(written, options)| Waiting { asked: Asked::ByUser, written, options, by: None, slot: 0 })
         .collect();
     while let Some(next) = queue.pop_front() {
-        if graph.nodes.len() >= MAX_NODES {
-            return Err(ResolveError::TooMany(MAX_NODES));
-        }
+        room(&graph)?;
         let by = next.by.map(|id| graph.nodes[id].reference.clone());
         let cannot = |why: String| ResolveError::Feature {
-            feature: next.written.clone(),
-            by: by.as_ref().map(|by| format!(", on which {by} depends,")).unwrap_or_default(),
+            feature: shown(&next.written),
+            by: by.as_ref().map(|by| format!(", on which {} depends,", shown(by))).unwrap_or_default(),
             why,
         };
         let node = fetcher.node(next.asked, &next.written, next.options.clone()).await.map_err(cannot)?;
@@ -55,7 +54,7 @@ pub async fn graph(
             continue;
         }
         if let Some(metadata) = metadata {
-            learn(fetcher, &mut graph, id, &metadata, &mut queue).await;
+            learn(fetcher, &mut graph, id, &metadata, &mut queue).await?;
         }
         graph.worklist.push(id);
     }
@@ -70,11 +69,11 @@ async fn learn(
     id: NodeId,
     metadata: &Object,
     queue: &mut VecDeque<Waiting>,
-) {
+) -> Result<(), ResolveError> {
     let node = &mut graph.nodes[id];
     node.set_properties(metadata);
     node.set_aliases(metadata);
-    let reference = node.reference.clone();
+    let reference = shown(&node.reference);
     let hard = metadata.get("dependsOn").and_then(Json::as_object);
     for (slot, (written, options)) in hard.into_iter().flat_map(Object::iter).enumerate() {
         // Until it is its turn, the place is held by the dependent itself.
@@ -89,11 +88,17 @@ async fn learn(
     }
     let soft = metadata.get("installsAfter").and_then(Json::as_array).unwrap_or_default();
     for written in soft.iter().filter_map(Json::as_str) {
+        room(graph)?;
         if let Some(node) = fetcher.soft(written, &reference).await {
             let soft = graph.add(node);
             graph.nodes[id].installs_after.push(soft);
         }
     }
+    Ok(())
+}
+
+fn room(graph: &Graph) -> Result<(), ResolveError> {
+    if graph.nodes.len() < MAX_NODES { Ok(()) } else { Err(ResolveError::TooMany(MAX_NODES)) }
 }
 
 /// Gives the Features that the user wants first their priorities: the first one the highest.
@@ -102,7 +107,7 @@ async fn prioritize(fetcher: &mut Fetcher, graph: &mut Graph, first: &[String]) 
         let options = Json::Object(Object::default());
         let node =
             fetcher.node(Asked::ByUser, written, options).await.map_err(|why| ResolveError::Feature {
-                feature: written.clone(),
+                feature: shown(written),
                 by: " in \"overrideFeatureInstallOrder\"".to_owned(),
                 why,
             })?;
