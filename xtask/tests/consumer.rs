@@ -84,6 +84,12 @@ fn info_says_what_the_official_cli_says() {
         "0.1.0",
         r#","dependsOn":{"@/lib:1":{"b":true,"a":"x"},"@/base":{}},"installsAfter":["@/old-lib"]"#,
     );
+    // A graph shows a circle as it is; there is no order here to fail.
+    peers.publish("circle", "1.0.0", r#","dependsOn":{"@/circle":{"again":"x"}}"#);
+    peers.same(&["info", "dependencies", &peers.here("@/circle")], 0);
+    peers.publish("lost", "1.0.0", r#","dependsOn":{"@/nowhere":{}}"#);
+    let stderr = peers.same(&["info", "verbose", &peers.here("@/lost")], 1);
+    assert!(stderr.contains("/lost depends, cannot be resolved"), "{stderr}");
     let digest = support::digest_of(peers.registry.port(), &format!("{NAMESPACE}/lib"), "1").unwrap();
     for reference in ["@/app", "@/lib:1", "@/LIB:1.2", "@/old-lib:2", &format!("@/lib#{digest}")] {
         let reference = peers.here(reference).replace('#', "@");
