@@ -25,6 +25,10 @@ pub enum Command {
     Package(PackageArgs),
     /// Pack Features and push them to an OCI registry
     Publish(PublishArgs),
+    /// Say what is published under a reference
+    Info(InfoArgs),
+    /// Say in which order a workspace's Features are installed
+    ResolveDependencies(ResolveArgs),
     /// The embedded OCI registry
     Registry(RegistryArgs),
     /// Run the scenarios through the devcontainer CLI against a real Docker
@@ -92,6 +96,77 @@ pub struct PublishArgs {
     /// Nothing but JSON on standard output
     #[arg(long)]
     pub json: bool,
+}
+
+/// Flags of `info`; names and defaults are the official CLI's.
+#[derive(Debug, Args)]
+pub struct InfoArgs {
+    /// What to say; "verbose" says everything
+    #[arg(value_enum)]
+    pub mode: InfoMode,
+    /// The reference of a Feature, as in ghcr.io/owner/features/id:1
+    pub feature: String,
+    /// How to say it
+    #[arg(long, value_enum, default_value_t)]
+    pub output_format: OutputFormat,
+    /// What else is said, on standard error
+    #[arg(long, value_parser = log_level(false), default_value = "info")]
+    pub log_level: LogLevel,
+}
+
+/// What `info` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InfoMode {
+    /// The manifest, and the reference with its digest
+    Manifest,
+    /// The published tags
+    Tags,
+    /// What the Feature depends on, as a graph
+    Dependencies,
+    /// All of these
+    Verbose,
+}
+
+/// How something is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum OutputFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+/// How much is said on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// Errors, and what must be known
+    Error,
+    /// The steps that matter
+    Info,
+    /// Each step
+    Debug,
+    /// Each step
+    Trace,
+}
+
+/// The levels that a command of the official CLI has: only one of them has "error".
+fn log_level(with_error: bool) -> impl clap::builder::TypedValueParser<Value = LogLevel> {
+    use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+    let names: &[&str] =
+        if with_error { &["error", "info", "debug", "trace"] } else { &["info", "debug", "trace"] };
+    PossibleValuesParser::new(names.iter().copied()).try_map(|name| LogLevel::from_str(&name, false))
+}
+
+/// Flags of `resolve-dependencies`; names and defaults are the official CLI's.
+#[derive(Debug, Args)]
+pub struct ResolveArgs {
+    /// The folder that has the configuration [default: the current folder]
+    #[arg(long)]
+    pub workspace_folder: Option<PathBuf>,
+    /// What else is said, on standard error
+    #[arg(long, value_parser = log_level(true), default_value = "error")]
+    pub log_level: LogLevel,
 }
 
 /// Flags of `registry`.

@@ -8,6 +8,8 @@
 //! | 3 | a Feature is not valid; nothing was written or sent |
 //! | 4 | a published version has other content; nothing was changed at the registry |
 //! | 5 | the registry or its authentication refused, or could not be reached |
+//!
+//! `info` and `resolve-dependencies` say 1 for 3 to 5, as the official CLI does: scripts rely on it.
 
 use std::process::ExitCode;
 

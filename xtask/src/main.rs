@@ -6,12 +6,16 @@ use clap::Parser;
 use xtask::cli::{Cli, Command};
 use xtask::exit::Exit;
 use xtask::feature::problem::one_line;
-use xtask::{bench, build, ci, docs, kernels, package, publish, registry, scenarios, terminal};
+use xtask::{
+    bench, build, ci, docs, info, kernels, package, publish, registry, resolve, scenarios, terminal,
+};
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Package(args) => package::run(&args),
         Command::Publish(args) => publish::run(&args),
+        Command::Info(args) => info::verb(&args),
+        Command::ResolveDependencies(args) => resolve::verb(&args),
         Command::Registry(args) => registry::serve::run(&args),
         Command::Build(args) => build::verb(&args),
         Command::TestScenarios(args) => scenarios::verb(&args),

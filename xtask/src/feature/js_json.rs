@@ -15,8 +15,13 @@ pub fn stringify(value: &Json) -> String {
 
 /// `JSON.stringify(value, null, 4)`.
 pub fn stringify_pretty(value: &Json) -> String {
+    stringify_indented(value, 4)
+}
+
+/// `JSON.stringify(value, null, width)`.
+pub fn stringify_indented(value: &Json, width: usize) -> String {
     let mut out = String::new();
-    write(&mut out, value, Some(4), 0);
+    write(&mut out, value, Some(width), 0);
     out
 }
 

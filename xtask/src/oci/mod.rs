@@ -7,6 +7,7 @@ pub mod content;
 pub mod credentials;
 pub mod digest;
 pub mod docker_config;
+pub mod download;
 pub mod error;
 pub mod manifest;
 pub mod manifests;

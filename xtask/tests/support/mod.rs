@@ -5,6 +5,7 @@
 mod client;
 mod collection;
 pub mod docker_registry;
+pub mod official;
 pub mod proxy;
 mod push;
 mod skip;
