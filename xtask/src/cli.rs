@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::arch::Arch;
+use crate::registry::fault::{Fault, spec};
 use crate::scenarios::engine::Engine;
 
 /// The publisher for Dev Container Features.
@@ -193,6 +194,9 @@ pub struct ServeArgs {
     /// Folder that keeps the registry's content [default: target/registry]
     #[arg(long)]
     pub root: Option<PathBuf>,
+    /// Misbehave, to try a client: see --help
+    #[arg(long, value_name = "SPEC", long_help = spec::HELP)]
+    pub fault: Vec<Fault>,
 }
 
 /// Flags of `test-scenarios`.

@@ -8,15 +8,20 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
 use hyper::StatusCode;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 
 use super::error::Refusal;
+use super::fault::answer::Dripping;
 
 const CHUNK: usize = 64 << 10;
 /// How long a client may send nothing in the middle of a body.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The body of a request.
+pub type RequestBody = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 
 /// The body of an answer.
 #[derive(Debug)]
@@ -25,6 +30,8 @@ pub enum Answer {
     Memory(Option<Bytes>),
     /// A file, and how much of it is still to be sent.
     File(tokio::fs::File, u64),
+    /// Bytes that come one at a time.
+    Dripping(Dripping),
 }
 
 impl Answer {
@@ -36,6 +43,15 @@ impl Answer {
     /// These bytes.
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
         Self::Memory(Some(bytes.into()))
+    }
+
+    /// How many bytes are still to come.
+    fn left(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
+            Self::File(_, rest) => *rest,
+            Self::Dripping(dripping) => dripping.left() as u64,
+        }
     }
 }
 
@@ -49,6 +65,9 @@ impl Body for Answer {
     ) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
         match self.get_mut() {
             Self::Memory(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Dripping(dripping) => {
+                dripping.poll(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+            }
             Self::File(_, 0) => Poll::Ready(None),
             Self::File(file, rest) => {
                 let mut buffer = vec![0; CHUNK.min(usize::try_from(*rest).unwrap_or(CHUNK))];
@@ -66,19 +85,16 @@ impl Body for Answer {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Memory(None) | Self::File(_, 0))
+        self.left() == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(match self {
-            Self::Memory(bytes) => bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
-            Self::File(_, rest) => *rest,
-        })
+        SizeHint::with_exact(self.left())
     }
 }
 
 /// Reads a request's body into memory.
-pub async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, Refusal> {
+pub async fn collect(mut body: RequestBody, limit: usize) -> Result<Bytes, Refusal> {
     let mut bytes = BytesMut::new();
     while let Some(data) = next(&mut body, PATIENCE).await? {
         if bytes.len() + data.len() > limit {
@@ -90,7 +106,7 @@ pub async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, Refusal>
 }
 
 /// Appends a request's body to a file, up to a size of the file; after an error the file is as before.
-pub async fn append(mut body: Incoming, path: &Path, limit: u64) -> Result<u64, Refusal> {
+pub async fn append(mut body: RequestBody, path: &Path, limit: u64) -> Result<u64, Refusal> {
     let mut file = tokio::fs::OpenOptions::new().append(true).open(path).await?;
     let before = file.metadata().await?.len();
     let copied = async {

@@ -1,16 +1,19 @@
 //! Manifests: read, and put when everything that they name is there.
 
-use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use hyper::{HeaderMap, Response, StatusCode};
 use serde_json::Value;
 
-use super::body::{self, Answer};
+use super::body::{self, Answer, RequestBody};
 use super::error::Refusal;
 use super::name::{Name, Reference};
+use super::route;
 use super::server::{DIGEST_HEADER, Reply, State, respond};
+use crate::feature::grammar;
 use crate::oci::digest::Digest;
 
+/// The header that confirms a tag of the parameter `tag`.
+pub const TAG_HEADER: &str = "oci-tag";
 /// What the specification wants at least.
 const MAX_SIZE: usize = 4 << 20;
 
@@ -36,23 +39,38 @@ pub async fn put(
     state: &State,
     name: &Name,
     reference: &Reference,
+    query: Option<&str>,
     headers: &HeaderMap,
-    body: Incoming,
+    body: RequestBody,
 ) -> Reply {
     let bytes = body::collect(body, MAX_SIZE).await?;
     let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     check(state, name, media_type, &bytes)?;
-    let tag = match reference {
-        Reference::Tag(tag) => Some(tag.as_str()),
-        Reference::Digest(digest) if *digest == Digest::of(&bytes) => None,
+    let more = tags_of(query);
+    let tags = match reference {
+        Reference::Tag(tag) => std::slice::from_ref(tag),
+        Reference::Digest(digest) if *digest == Digest::of(&bytes) => more.as_slice(),
         Reference::Digest(_) => return Err(Refusal::digest_invalid("the manifest has another digest")),
     };
-    let digest = state.store.put_manifest(name, media_type, &bytes, tag)?;
-    let builder = Response::builder()
+    if let Some(tag) = tags.iter().find(|tag| !grammar::is_tag(tag)) {
+        let why = format!("\"{tag}\" is no tag");
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "MANIFEST_INVALID", why));
+    }
+    let digest = state.store.put_manifest(name, media_type, &bytes, tags)?;
+    let mut builder = Response::builder()
         .status(StatusCode::CREATED)
         .header(LOCATION, format!("/v2/{name}/manifests/{digest}"))
         .header(DIGEST_HEADER, digest.as_str());
+    // Only where they were asked for by the parameter.
+    for tag in tags.iter().filter(|_| matches!(reference, Reference::Digest(_))) {
+        builder = builder.header(TAG_HEADER, tag);
+    }
     respond(builder, Answer::empty())
+}
+
+/// The tags that a manifest takes when it is put under its digest, by the parameter `tag`.
+pub fn tags_of(query: Option<&str>) -> Vec<String> {
+    route::queries(query, "tag")
 }
 
 fn check(state: &State, name: &Name, media_type: &str, bytes: &[u8]) -> Result<(), Refusal> {

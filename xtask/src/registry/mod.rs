@@ -14,6 +14,7 @@
 pub mod blobs;
 pub mod body;
 pub mod error;
+pub mod fault;
 pub mod instance;
 mod listen;
 pub mod manifests;
@@ -24,3 +25,4 @@ pub mod server;
 pub mod store;
 pub mod tags;
 pub mod uploads;
+pub mod watch;

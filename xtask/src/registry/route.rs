@@ -51,8 +51,16 @@ fn is_upload_id(text: &str) -> bool {
 
 /// The value of a parameter of a query, decoded.
 pub fn query(query: Option<&str>, name: &str) -> Option<String> {
-    let url = reqwest::Url::parse(&format!("http://localhost/?{}", query?)).ok()?;
-    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    queries(query, name).into_iter().next()
+}
+
+/// All values of a parameter of a query, decoded.
+pub fn queries(query: Option<&str>, name: &str) -> Vec<String> {
+    let Ok(url) = reqwest::Url::parse(&format!("http://localhost/?{}", query.unwrap_or_default())) else {
+        return Vec::new();
+    };
+    let pairs = url.query_pairs().filter(|(key, _)| key == name);
+    pairs.map(|(_, value)| value.into_owned()).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::instance;
 use super::server::{self, Options};
+use super::watch::{Moment, Seen, Verdict, Watch};
 use crate::cli::{RegistryArgs, RegistryCommand, ServeArgs};
 use crate::feature::problem::shown;
 use crate::project;
@@ -29,7 +30,15 @@ fn serve(args: &ServeArgs) -> anyhow::Result<()> {
         let _context = runtime.enter();
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
     };
-    let serving = server::serve(&root, &Options { port: args.port, ..Options::default() })?;
+    let serving = server::serve(
+        &root,
+        &Options {
+            port: args.port,
+            faults: args.fault.clone(),
+            watch: if args.fault.is_empty() { Watch::default() } else { Watch::new(tell) },
+            ..Options::default()
+        },
+    )?;
     instance::announce(&root, &serving).with_context(|| format!("cannot write to {}", shown(&root)))?;
     terminal::note(format_args!("serving {} on {}; end with Ctrl-C", shown(&root), serving.host()));
     let (mut interrupt, mut terminate) = signals;
@@ -42,4 +51,14 @@ fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     instance::withdraw(&root, serving.instance());
     serving.stop();
     Ok(())
+}
+
+/// Says which fault met which request, so that a fault that meets nothing is noticed.
+fn tell(seen: &Seen<'_>) -> Verdict {
+    if let Moment::Served { met, .. } = seen.moment {
+        for fault in met {
+            terminal::note(format_args!("fault {fault} met {} {}", seen.asked.method, seen.asked.path));
+        }
+    }
+    Verdict::Go
 }

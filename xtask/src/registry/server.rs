@@ -1,25 +1,30 @@
 //! Listening, dispatching, stopping.
 
 use std::collections::HashSet;
-use std::convert::Infallible;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HOST, ORIGIN};
 use hyper::http::response::Builder;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
 
-use super::body::Answer;
+use super::body::{Answer, RequestBody};
 use super::error::Refusal;
+use super::fault::play::{self, Cut};
+use super::fault::wire::{Cuttable, Scissors};
+use super::fault::{Asked, Fault, Faults};
 use super::route::{self, Route};
 use super::store::Store;
+use super::watch::{Moment, Seen, Verdict, Watch};
 use super::{blobs, listen, manifests, tags, uploads};
 use crate::feature::problem::shown;
 use crate::oci::reference::is_local_host;
@@ -43,6 +48,10 @@ pub struct State {
     pub max_page: usize,
     /// Uploads that somebody writes to.
     pub busy: Mutex<HashSet<PathBuf>>,
+    /// What goes wrong.
+    pub faults: Faults,
+    watch: Watch,
+    requests: AtomicU64,
     instance: String,
 }
 
@@ -53,11 +62,15 @@ pub struct Options {
     pub port: u16,
     /// The most tags in one answer.
     pub max_page: usize,
+    /// What goes wrong.
+    pub faults: Vec<Fault>,
+    /// Who is told of each request.
+    pub watch: Watch,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { port: 0, max_page: MAX_PAGE }
+        Self { port: 0, max_page: MAX_PAGE, faults: Vec::new(), watch: Watch::default() }
     }
 }
 
@@ -84,7 +97,7 @@ pub enum ServeError {
 #[derive(Debug)]
 pub struct Serving {
     port: u16,
-    instance: String,
+    state: Arc<State>,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -102,7 +115,12 @@ impl Serving {
 
     /// What tells this process from others.
     pub fn instance(&self) -> &str {
-        &self.instance
+        &self.state.instance
+    }
+
+    /// How many requests each fault met, in the order of the options.
+    pub fn hits(&self) -> Vec<u64> {
+        self.state.faults.hits()
     }
 
     /// Lets running requests end, then stops.
@@ -134,7 +152,10 @@ pub fn serve(root: &Path, options: &Options) -> Result<Serving, ServeError> {
         store,
         max_page: options.max_page.max(1),
         busy: Mutex::default(),
-        instance: instance.clone(),
+        faults: Faults::new(&options.faults),
+        watch: options.watch.clone(),
+        requests: AtomicU64::default(),
+        instance,
     });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let listeners = {
@@ -142,10 +163,11 @@ pub fn serve(root: &Path, options: &Options) -> Result<Serving, ServeError> {
         listeners.into_iter().map(tokio::net::TcpListener::from_std).collect::<io::Result<Vec<_>>>()?
     };
     let (stop, stopped) = watch::channel(false);
+    let served = Arc::clone(&state);
     let thread = std::thread::Builder::new().name("registry".to_owned()).spawn(move || {
-        runtime.block_on(run(listeners, state, stopped));
+        runtime.block_on(run(listeners, served, stopped));
     })?;
-    Ok(Serving { port, instance, stop, thread: Some(thread) })
+    Ok(Serving { port, state, stop, thread: Some(thread) })
 }
 
 /// A name that no other process has: the random one of a file that is gone at once.
@@ -192,9 +214,11 @@ async fn run(listeners: Vec<tokio::net::TcpListener>, state: Arc<State>, stopped
 }
 
 async fn connection(stream: tokio::net::TcpStream, state: Arc<State>, mut stopped: watch::Receiver<bool>) {
+    let scissors = Arc::new(Scissors::default());
+    let stream = Cuttable::new(stream, Arc::clone(&scissors));
     let service = service_fn(move |request| {
-        let state = Arc::clone(&state);
-        async move { Ok::<_, Infallible>(handle(&state, request).await) }
+        let (state, scissors) = (Arc::clone(&state), Arc::clone(&scissors));
+        async move { handle(&state, &scissors, request).await }
     });
     // The timer ends a connection that sends half a request head and then nothing.
     let connection = hyper::server::conn::http1::Builder::new()
@@ -211,8 +235,30 @@ async fn connection(stream: tokio::net::TcpStream, state: Arc<State>, mut stoppe
     }
 }
 
-async fn handle(state: &State, request: Request<Incoming>) -> Response<Answer> {
-    match dispatch(state, request).await {
+async fn handle(
+    state: &State,
+    scissors: &Scissors,
+    request: Request<Incoming>,
+) -> Result<Response<Answer>, Cut> {
+    let (head, body) = request.into_parts();
+    if let Err(refusal) = check_host(&head.headers).and_then(|()| check_not_a_page(&head.headers)) {
+        return Ok(answered(Err(refusal)));
+    }
+    let asked = Asked::new(&head);
+    let request = Request::from_parts(head, body.map_err(Into::into).boxed_unsync());
+    let number = state.requests.fetch_add(1, Ordering::SeqCst) + 1;
+    let tell = |moment| state.watch.tell(&Seen { number, asked: &asked, moment });
+    if tell(Moment::Arrived) == Verdict::Cut {
+        return Err(Cut);
+    }
+    let (reply, met) = play::serve(state, &asked, scissors, request).await;
+    let status = reply.as_ref().ok().map(|reply| reply.status().as_u16());
+    if tell(Moment::Served { status, met: &met }) == Verdict::Cut { Err(Cut) } else { reply }
+}
+
+/// The answer to a request, or the error as one.
+pub(super) fn answered(reply: Reply) -> Response<Answer> {
+    match reply {
         Ok(response) => response,
         Err(refusal) => {
             let mut response = Response::new(Answer::bytes(refusal.body()));
@@ -225,9 +271,8 @@ async fn handle(state: &State, request: Request<Incoming>) -> Response<Answer> {
     }
 }
 
-async fn dispatch(state: &State, request: Request<Incoming>) -> Reply {
-    check_host(&request)?;
-    check_not_a_page(&request)?;
+/// What the registry does with a request when nothing goes wrong.
+pub(super) async fn dispatch(state: &State, request: Request<RequestBody>) -> Reply {
     let (head, body) = request.into_parts();
     let query = head.uri.query();
     let Some(route) = route::parse(head.uri.path()) else {
@@ -248,7 +293,7 @@ async fn dispatch(state: &State, request: Request<Incoming>) -> Reply {
         ("DELETE", Route::Upload(name, id)) => uploads::cancel(state, name, id),
         ("GET" | "HEAD", Route::Manifest(name, reference)) => manifests::get(state, name, reference, is_head),
         ("PUT", Route::Manifest(name, reference)) => {
-            manifests::put(state, name, reference, &head.headers, body).await
+            manifests::put(state, name, reference, query, &head.headers, body).await
         }
         ("GET", Route::Tags(name)) => tags::list(state, name, query),
         _ => Err(Refusal::new(
@@ -260,8 +305,8 @@ async fn dispatch(state: &State, request: Request<Incoming>) -> Reply {
 }
 
 /// A web page whose name leads to this machine makes a browser send requests with that name.
-fn check_host(request: &Request<Incoming>) -> Result<(), Refusal> {
-    let host = request.headers().get(HOST).and_then(|value| value.to_str().ok());
+fn check_host(headers: &HeaderMap) -> Result<(), Refusal> {
+    let host = headers.get(HOST).and_then(|value| value.to_str().ok());
     let authority = host.and_then(|host| host.parse::<hyper::http::uri::Authority>().ok());
     match authority {
         Some(authority) if is_local_host(authority.host()) => Ok(()),
@@ -275,8 +320,7 @@ fn check_host(request: &Request<Incoming>) -> Result<(), Refusal> {
 
 /// A page of any site can send requests here under this machine's name, uploads too, but not
 /// without the browser saying so. No client of a registry is a page.
-fn check_not_a_page(request: &Request<Incoming>) -> Result<(), Refusal> {
-    let headers = request.headers();
+fn check_not_a_page(headers: &HeaderMap) -> Result<(), Refusal> {
     let from_elsewhere = headers
         .get_all("sec-fetch-site")
         .iter()

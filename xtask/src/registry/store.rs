@@ -81,19 +81,19 @@ impl Store {
         self.write(&self.repository(name).join("_blobs").join(digest.hex()), b"")
     }
 
-    /// Puts a manifest, under a tag too if one is given.
+    /// Puts a manifest, under some tags too, in their order.
     pub fn put_manifest(
         &self,
         name: &Name,
         media_type: &str,
         bytes: &[u8],
-        tag: Option<&str>,
+        tags: &[String],
     ) -> io::Result<Digest> {
         let digest = Digest::of(bytes);
         let repository = self.repository(name);
         self.write(&self.blob_path(&digest), bytes)?;
         self.write(&repository.join("_manifests").join(digest.hex()), media_type.as_bytes())?;
-        if let Some(tag) = tag {
+        for tag in tags {
             self.write(&repository.join("_tags").join(tag), digest.as_str().as_bytes())?;
         }
         Ok(digest)

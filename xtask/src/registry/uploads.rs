@@ -4,11 +4,10 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use hyper::body::Incoming;
 use hyper::header::{CONTENT_RANGE, LOCATION, RANGE};
 use hyper::{HeaderMap, Response, StatusCode};
 
-use super::body::{self, Answer};
+use super::body::{self, Answer, RequestBody};
 use super::error::Refusal;
 use super::name::Name;
 use super::route;
@@ -19,7 +18,7 @@ use crate::oci::digest::Digest;
 const MAX_SIZE: u64 = 8 << 30;
 
 /// `POST`: mounts, takes the whole blob, or opens an upload.
-pub async fn start(state: &State, name: &Name, query: Option<&str>, body: Incoming) -> Reply {
+pub async fn start(state: &State, name: &Name, query: Option<&str>, body: RequestBody) -> Reply {
     if let Some(digest) = parameter(query, "mount")?
         && let Some(from) = route::query(query, "from").and_then(|from| Name::parse(&from))
         && state.store.blob_size(&from, &digest)?.is_some()
@@ -45,7 +44,7 @@ pub fn status(state: &State, name: &Name, id: &str) -> Reply {
 }
 
 /// `PATCH`: a chunk, which must begin where the last one ended.
-pub async fn chunk(state: &State, name: &Name, id: &str, headers: &HeaderMap, body: Incoming) -> Reply {
+pub async fn chunk(state: &State, name: &Name, id: &str, headers: &HeaderMap, body: RequestBody) -> Reply {
     let path = find(state, name, id)?;
     let _busy = Busy::claim(&state.busy, &path)?;
     let size = std::fs::metadata(&path)?.len();
@@ -62,7 +61,7 @@ pub async fn chunk(state: &State, name: &Name, id: &str, headers: &HeaderMap, bo
 }
 
 /// `PUT`: the last chunk, if any, and the digest.
-pub async fn close(state: &State, name: &Name, id: &str, query: Option<&str>, body: Incoming) -> Reply {
+pub async fn close(state: &State, name: &Name, id: &str, query: Option<&str>, body: RequestBody) -> Reply {
     let path = find(state, name, id)?;
     let _busy = Busy::claim(&state.busy, &path)?;
     let digest = parameter(query, "digest")?

@@ -6,6 +6,8 @@ mod client;
 mod collection;
 pub mod docker_registry;
 pub mod official;
+mod embedded;
+mod program;
 pub mod proxy;
 mod push;
 mod skip;
@@ -13,5 +15,8 @@ pub mod tls;
 
 pub use client::{Answer, client, collection_of, digest_of, http, http_in_thread};
 pub use collection::{Collection, pack};
+pub use embedded::{Embedded, embedded, embedded_with};
+pub use program::program;
+pub use proxy::manifests_written;
 pub use push::{NAMESPACE, destination, push, push_to};
 pub use skip::skip;

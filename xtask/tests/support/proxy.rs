@@ -94,6 +94,11 @@ impl Proxy {
     }
 }
 
+/// The tags and manifests that were written.
+pub fn manifests_written(proxy: &Proxy) -> Vec<String> {
+    proxy.writes().into_iter().filter(|line| line.contains("/manifests/")).collect()
+}
+
 async fn answer(
     seen: &Mutex<Vec<Seen>>,
     policy: &Policy,

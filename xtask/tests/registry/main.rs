@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test that panics fails the test")]
 
+mod faults;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::io::{Read as _, Write as _};
@@ -19,8 +21,14 @@ struct Peer {
 
 impl Peer {
     fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// One that misbehaves.
+    fn with(faults: &[&str]) -> Self {
+        let faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
         let root = tempfile::tempdir().unwrap();
-        Self { serving: serve(root.path(), &Options::default()).unwrap(), root }
+        Self { serving: serve(root.path(), &Options { faults, ..Options::default() }).unwrap(), root }
     }
 
     fn url(&self, path: &str) -> String {

@@ -1,0 +1,125 @@
+//! Answers that no registry should give.
+
+use crate::support::proxy::{Proxy, reply};
+use crate::support::{Collection, NAMESPACE, embedded, manifests_written, push};
+use xtask::exit::Exit;
+
+#[test]
+fn a_list_of_tags_that_is_null_is_empty() {
+    let registry = embedded();
+    let proxy = Proxy::start(registry.port(), |seen| {
+        seen.path.ends_with("/tags/list").then(|| reply(200, &[], r#"{"name":"x","tags":null}"#))
+    });
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    assert_eq!(push(proxy.port, &collection.pack()).unwrap().releases[0].tags.len(), 4);
+}
+
+#[test]
+fn an_endless_list_of_tags_ends() {
+    let registry = embedded();
+    let proxy = Proxy::start(registry.port(), |seen| {
+        let link = format!("<{}?{}>; rel=\"next\"", seen.path, seen.query);
+        seen.path.ends_with("/tags/list").then(|| reply(200, &[("link", &link)], r#"{"tags":["1.0.0"]}"#))
+    });
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    let error = push(proxy.port, &collection.pack()).unwrap_err().to_string();
+    assert!(error.ends_with("the next page of tags is the same page"), "{error}");
+}
+
+#[test]
+fn a_registry_that_swallows_a_tag_is_found_out() {
+    let registry = embedded();
+    let proxy = Proxy::start(registry.port(), |seen| {
+        (seen.method == "PUT" && seen.path.ends_with("/manifests/latest")).then(|| reply(201, &[], ""))
+    });
+    let collection = Collection::new();
+    let found_out = |there: &str| {
+        let error = push(proxy.port, &collection.pack()).unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Registry);
+        let text = error.to_string();
+        let expected = format!("the registry holds {there} where sha256:");
+        assert!(text.starts_with(&expected), "{text}");
+        assert!(text.contains(&format!("for {NAMESPACE}/a:latest")), "{text}");
+    };
+    collection.feature("a", "1.0.0", "");
+    found_out("nothing");
+    // The tag is there, and means what it meant before.
+    let before = push(registry.port(), &collection.pack()).unwrap();
+    collection.feature("a", "1.0.1", "");
+    found_out(before.releases[0].artifact.digest.as_str());
+}
+
+#[test]
+fn a_layer_that_arrives_changed_is_never_named() {
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    let packed = collection.pack();
+    let layer = packed.features[0].archive.clone();
+    let path = format!("/blobs/{}", xtask::oci::digest::Digest::of(&layer));
+    // Uploaded by this run, or there before it: neither is believed.
+    for uploaded_before in [false, true] {
+        let registry = embedded();
+        if uploaded_before {
+            push(registry.port(), &packed).unwrap();
+        }
+        let (path, wrong) = (path.clone(), "x".repeat(layer.len()));
+        let proxy = Proxy::start(registry.port(), move |seen| {
+            let manifest = seen.method == "GET" && seen.path.contains("/manifests/");
+            if manifest && uploaded_before {
+                return Some(reply(404, &[], ""));
+            }
+            (seen.method == "GET" && seen.path.ends_with(&path)).then(|| reply(200, &[], &wrong))
+        });
+        let error = push(proxy.port, &packed).unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Registry, "{error:#}");
+        let text = error.to_string();
+        assert!(
+            text.contains(&format!("for a blob of {NAMESPACE}/a")) && text.lines().count() == 1,
+            "{text}"
+        );
+        assert_eq!(manifests_written(&proxy), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn an_answer_without_tags_is_not_an_empty_list() {
+    let registry = embedded();
+    let collection = Collection::new();
+    collection.feature("a", "2.0.0", "");
+    push(registry.port(), &collection.pack()).unwrap();
+    let proxy = Proxy::start(registry.port(), |seen| {
+        seen.path.ends_with("/tags/list").then(|| reply(200, &[], r#"{"errors":[{"code":"BUSY"}]}"#))
+    });
+    collection.feature("a", "1.0.0", "");
+    let error = push(proxy.port, &collection.pack()).unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::Registry);
+    assert!(error.to_string().ends_with("there is no list \"tags\" in it"), "{error}");
+    assert_eq!(proxy.writes(), Vec::<String>::new());
+}
+
+#[test]
+fn answers_are_bounded() {
+    let registry = embedded();
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    let packed = collection.pack();
+    let says = |end: &str, body: String, status: u16, path: &'static str| {
+        let proxy = Proxy::start(registry.port(), move |seen| {
+            let link = format!("<{}?last={}0>; rel=\"next\"", seen.path, seen.query.len());
+            let headers = [("link", link.as_str())];
+            (seen.method == "GET" && seen.path.contains(path)).then(|| reply(status, &headers, &body))
+        });
+        let error = push(proxy.port, &packed).unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Registry);
+        assert!(error.to_string().ends_with(end), "{error}");
+        assert_eq!(proxy.writes(), Vec::<String>::new());
+    };
+    let padding = |mib: usize| " ".repeat(mib << 20);
+    says("the answer is larger than 4 MiB", format!("{{\"tags\":[]}}{}", padding(4)), 200, "/tags/list");
+    says("the answer is larger than 4 MiB", padding(5), 500, "/tags/list");
+    says("the answer is larger than 8 MiB", padding(9), 200, "/manifests/");
+    let many = format!("{{\"tags\":[{}\"x\"]}}", "\"x\",".repeat(60_000));
+    says("there are more than 100000 tags", many, 200, "/tags/list");
+}

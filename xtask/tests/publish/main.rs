@@ -1,0 +1,10 @@
+//! Publishing, against the embedded registry and Debian's, as seen from outside.
+
+#![allow(clippy::unwrap_used, reason = "a helper of a test that panics fails the test")]
+
+mod conflict;
+mod healing;
+mod hostile;
+mod life;
+#[path = "../support/mod.rs"]
+mod support;
