@@ -30,18 +30,33 @@ pub fn parse(text: &str) -> Result<Vec<Json>, String> {
         .ok_or_else(|| "it has no list \"features\"".to_owned())
 }
 
-/// A published collection with some Features put in, or replaced unless what is there is newer.
+/// A published collection with some Features put in, or replaced where they supersede what is there.
 pub fn merge(published: Vec<Json>, ours: Vec<Json>) -> Vec<Json> {
     let mut merged = published;
     for feature in ours {
         match merged.iter_mut().find(|known| id(known) == id(&feature)) {
-            // A fix for an old major version must not hide the newest one.
-            Some(known) if version(known) > version(&feature) => {}
-            Some(known) => *known = feature,
+            Some(known) if supersedes(&feature, known) => *known = feature,
+            Some(_) => {}
             None => merged.push(feature),
         }
     }
     merged
+}
+
+/// Our Features alone, but where the published collection has a newer version of one: that stays.
+pub fn keep_newer(published: &[Json], ours: Vec<Json>) -> Vec<Json> {
+    let newest = |feature: Json| match published.iter().find(|known| id(known) == id(&feature)) {
+        Some(known) if !supersedes(&feature, known) => known.clone(),
+        _ => feature,
+    };
+    ours.into_iter().map(newest).collect()
+}
+
+/// Whether a Feature takes the place of one that is listed. A fix for an old major version must not
+/// hide the newest one, and a pre-release none that is released.
+fn supersedes(feature: &Json, known: &Json) -> bool {
+    let rank = |feature| version(feature).map(|version| (version.pre.is_empty(), version));
+    rank(feature) >= rank(known)
 }
 
 fn text<'a>(feature: &'a Json, name: &str) -> Option<&'a str> {
@@ -80,6 +95,26 @@ mod tests {
         assert_eq!(merged, [feature("b", "1.1.0"), feature("a", "2.0.0"), feature("c", "0.1.0")]);
         let again = parse(&render(merged.clone())).unwrap();
         assert_eq!(again, [feature("a", "2.0.0"), feature("b", "1.1.0"), feature("c", "0.1.0")]);
+    }
+
+    #[test]
+    fn what_is_listed_is_the_highest_release() {
+        for (known, new, listed) in [
+            ("1.0.0", "1.0.1", "1.0.1"),
+            ("2.0.0", "1.5.0", "2.0.0"),
+            ("1.10.0", "1.9.0", "1.10.0"),
+            ("1.0.0", "2.0.0-rc.1", "1.0.0"),
+            ("2.0.0-rc.1", "1.0.0", "1.0.0"),
+            ("2.0.0-rc.1", "2.0.0-rc.2", "2.0.0-rc.2"),
+            ("2.0.0-rc.2", "2.0.0-rc.1", "2.0.0-rc.2"),
+            ("nonsense", "0.0.1-a", "0.0.1-a"),
+        ] {
+            let (known, new) = ([feature("a", known)], vec![feature("a", new)]);
+            assert_eq!(merge(known.to_vec(), new.clone()), [feature("a", listed)]);
+            assert_eq!(keep_newer(&known, new), [feature("a", listed)]);
+        }
+        let ours = vec![feature("b", "1.0.0")];
+        assert_eq!(keep_newer(&[feature("a", "1.0.0")], ours.clone()), ours);
     }
 
     #[test]

@@ -38,7 +38,16 @@ pub async fn read(
     call.headers.insert(ACCEPT, HeaderValue::from_static(ANY_MANIFEST));
     let reply = client.send(repository, call).await?;
     match reply.status {
-        StatusCode::OK => Ok(Some(Found { digest: Digest::of(&reply.body), bytes: reply.body })),
+        StatusCode::OK => {
+            let digest = Digest::of(&reply.body);
+            let said = reply.headers.get("docker-content-digest").and_then(|value| value.to_str().ok());
+            let wanted: Option<Digest> = reference.parse().ok().or_else(|| said?.parse().ok());
+            // Otherwise an answer that arrived changed would pass for another version.
+            if wanted.is_some_and(|wanted| wanted != digest) {
+                return Err(client.protocol(&reply, "its content has another digest than it should have"));
+            }
+            Ok(Some(Found { digest, bytes: reply.body }))
+        }
         StatusCode::NOT_FOUND => Ok(None),
         _ => Err(client.refused(&reply)),
     }

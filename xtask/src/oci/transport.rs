@@ -415,7 +415,13 @@ impl Client {
                 reason: root_cause(error),
             },
         };
-        let mut response = request.send().await.map_err(|error| unreachable(&error))?;
+        let mut response = request.send().await.map_err(|error| {
+            // A connection that was made and ended is another thing than none.
+            if !error.is_connect() {
+                self.reached.store(true, Ordering::Relaxed);
+            }
+            unreachable(&error)
+        })?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         // A refusal is read whatever was asked for: it says why.

@@ -23,8 +23,10 @@ use super::error::PublishError;
 use super::listed;
 use super::plan::{self, COLLECTION_TAG, CollectionPlan, Plan, Release};
 
-/// How often the collection is pushed when others push it at the same time.
-const MAX_PUSHES: usize = 5;
+/// How often the collection is made or pushed anew when others push it at the same time.
+const MAX_TURNS: usize = 10;
+/// How long the collection is left alone before it is read back, at least.
+const SHORTEST_WAIT: Duration = Duration::from_millis(20);
 /// How long a look at a tag is good for.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -278,14 +280,15 @@ async fn collection(client: &Client, plan: &mut CollectionPlan, now: Option<Foun
     let mut now = now;
     let mut seen = plan.seen.clone();
     let mut uploaded = plan.artifact.digest.clone();
-    let mut pushes = 0;
+    let mut pushed = false;
+    let mut turns = 0..MAX_TURNS;
     loop {
         match now {
             Some(now) if now.digest == plan.artifact.digest => return Ok(()),
             // Somebody else pushed since we looked: what he lists stays.
-            Some(now) if pushes > 0 || Some(&now.digest) != seen.as_ref() => {
+            Some(now) if pushed || Some(&now.digest) != seen.as_ref() => {
                 if let Some(found) = listed::read(client, &plan.repository, &now.bytes).await? {
-                    if pushes > 0 && listed::has_all(&found, &plan.features) {
+                    if pushed && listed::has_all(&found, &plan.features) {
                         return Ok(());
                     }
                     plan.set_features(client, crate::collection::merge(found, plan.features.clone()));
@@ -294,7 +297,7 @@ async fn collection(client: &Client, plan: &mut CollectionPlan, now: Option<Foun
             }
             _ => {}
         }
-        if pushes == MAX_PUSHES {
+        if turns.next().is_none() {
             return Err(OciError::Mismatch {
                 what: format!("{}:{COLLECTION_TAG}", plan.repository),
                 wanted: plan.artifact.digest.clone(),
@@ -305,9 +308,15 @@ async fn collection(client: &Client, plan: &mut CollectionPlan, now: Option<Foun
         if uploaded != plan.artifact.digest {
             push::upload(client, &plan.repository, &plan.artifact).await?;
             uploaded = plan.artifact.digest.clone();
+            // That took a while, in which somebody else may have pushed.
+            now = manifests::read(client, &plan.repository, COLLECTION_TAG).await?;
+            continue;
         }
+        let begun = Instant::now();
         manifests::put(client, &plan.repository, COLLECTION_TAG, &plan.artifact.manifest).await?;
-        pushes += 1;
+        pushed = true;
+        // Who looked before our push may push after it, without ours: he takes about as long as we did.
+        tokio::time::sleep(begun.elapsed().max(SHORTEST_WAIT)).await;
         now = manifests::read(client, &plan.repository, COLLECTION_TAG).await?;
     }
 }

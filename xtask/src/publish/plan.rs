@@ -217,20 +217,11 @@ async fn collection_plan(
     let existing = manifests::read(client, namespace, COLLECTION_TAG).await?;
     let mut features: Vec<Json> =
         packed.features.iter().map(|feature| feature.metadata.json.clone()).collect();
-    // One Feature of a collection: the others stay listed.
+    // Where just this is published, nothing can be merged into it, nor need its content be there.
     if let Some(found) = &existing
-        && packed.single
+        && found.digest != collection_artifact(client, &features).digest
     {
-        match listed::read(client, namespace, &found.bytes).await? {
-            Some(others) => features = collection::merge(others, features),
-            // Gone, but just this: then it can be made again.
-            None if listed::layer(client, namespace, &found.bytes)?
-                == Digest::of(collection::render(features.clone()).as_bytes()) => {}
-            None => {
-                let why = "its content is gone from the registry".to_owned();
-                return Err(listed::unreadable(client, namespace, why).into());
-            }
-        }
+        features = listed::with(client, namespace, &found.bytes, features, packed.single).await?;
     }
     let artifact = collection_artifact(client, &features);
     let seen = existing.map(|found| found.digest);

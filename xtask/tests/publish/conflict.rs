@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::proxy::{Proxy, reply};
 use crate::support::{
-    Collection, NAMESPACE, collection_of, destination, digest_of, embedded, http, manifests_written, pack,
-    push, push_to,
+    Collection, NAMESPACE, collection_of, destination, digest_of, embedded, http, manifests_written,
+    one_by_one, pack, push, push_to,
 };
 use xtask::exit::Exit;
 
@@ -59,7 +59,7 @@ fn a_version_that_somebody_publishes_meanwhile_is_a_conflict() {
 
 #[test]
 fn a_newer_version_that_somebody_publishes_meanwhile_keeps_its_tags() {
-    let registry = embedded();
+    let registry = one_by_one();
     let port = registry.port();
     let collection = Collection::new();
     let folder = collection.feature("a", "1.1.0", "");

@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::proxy::{Proxy, reply};
 use crate::support::{
-    Collection, NAMESPACE, collection_of, destination, digest_of, embedded, http, pack, push, push_to,
+    Collection, NAMESPACE, collection_of, destination, digest_of, embedded, http, one_by_one, pack, push,
+    push_to,
 };
 use xtask::exit::Exit;
 use xtask::publish::report;
 
 #[test]
 fn a_publish_that_broke_off_is_finished_by_the_next() {
-    let registry = embedded();
+    let registry = one_by_one();
     let broken = Arc::new(AtomicBool::new(true));
     let breaks = Arc::clone(&broken);
     let proxy = Proxy::start(registry.port(), move |seen| {

@@ -1,7 +1,7 @@
 //! Answers that no registry should give.
 
 use crate::support::proxy::{Proxy, reply};
-use crate::support::{Collection, NAMESPACE, embedded, manifests_written, push};
+use crate::support::{Collection, NAMESPACE, embedded, manifests_written, one_by_one, push};
 use xtask::exit::Exit;
 
 #[test]
@@ -30,7 +30,7 @@ fn an_endless_list_of_tags_ends() {
 
 #[test]
 fn a_registry_that_swallows_a_tag_is_found_out() {
-    let registry = embedded();
+    let registry = one_by_one();
     let proxy = Proxy::start(registry.port(), |seen| {
         (seen.method == "PUT" && seen.path.ends_with("/manifests/latest")).then(|| reply(201, &[], ""))
     });

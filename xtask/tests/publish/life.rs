@@ -2,9 +2,10 @@
 
 use crate::support::docker_registry::DockerRegistry;
 use crate::support::proxy::{Proxy, reply};
+use crate::support::tls::Tls;
 use crate::support::{
-    Collection, NAMESPACE, collection_of, destination, digest_of, embedded, embedded_with, pack, program,
-    push, push_to,
+    Collection, NAMESPACE, collection_of, destination, digest_of, embedded, embedded_with, one_by_one, pack,
+    program, push, push_to,
 };
 use xtask::exit::Exit;
 use xtask::publish::report;
@@ -101,7 +102,7 @@ fn a_dry_run_writes_nothing_and_plans_the_same() {
 
 #[test]
 fn blobs_come_before_manifests_and_latest_and_the_collection_last() {
-    let registry = embedded();
+    let registry = one_by_one();
     let proxy = Proxy::start(registry.port(), |_| None);
     let collection = Collection::new();
     collection.feature("a", "1.2.3", "");
@@ -218,4 +219,29 @@ fn output_that_nobody_takes_is_no_panic() {
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     let last = stderr.lines().last().unwrap();
     assert!(last.starts_with("error: cannot write to the standard output: No space left"), "{stderr}");
+}
+
+#[test]
+fn requests_share_connections_and_http_2_is_spoken_where_it_is_offered() {
+    let collection = Collection::new();
+    for id in ["a", "b", "c", "d"] {
+        collection.feature(id, "1.0.0", "");
+    }
+    for (protocols, version) in [
+        (&["h2", "http/1.1"][..], hyper::Version::HTTP_2),
+        (&["http/1.1"], hyper::Version::HTTP_11),
+        (&[], hyper::Version::HTTP_11),
+    ] {
+        let registry = embedded();
+        let proxy = Proxy::start(registry.port(), |_| None);
+        let front = Tls::speaking(proxy.port, protocols);
+        let mut command = program(collection.path());
+        command.args(["publish", ".", "-n", NAMESPACE, "-r", &front.host()]);
+        command.env("SSL_CERT_FILE", front.ca()).env_remove("SSL_CERT_DIR");
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{protocols:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let seen = proxy.seen();
+        assert!(seen.len() > 60 && seen.iter().all(|seen| seen.version == version), "{protocols:?}");
+        assert!(front.connections() * 4 < seen.len(), "{protocols:?}: {} connections", front.connections());
+    }
 }

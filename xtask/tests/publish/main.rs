@@ -3,8 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test that panics fails the test")]
 
 mod conflict;
+mod cut;
+mod faults;
 mod healing;
 mod hostile;
 mod life;
+mod merge;
+mod random;
 #[path = "../support/mod.rs"]
 mod support;
+mod tags;

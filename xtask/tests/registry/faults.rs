@@ -1,10 +1,11 @@
 //! The faults of the embedded registry, met by requests that no client of ours sends.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::support::{Answer, http};
+use super::support::{Answer, http, program};
 use super::{Peer, manifest_of};
 use xtask::oci::digest::Digest;
 use xtask::registry::server::{Options, serve};
@@ -312,4 +313,31 @@ fn a_watcher_sees_each_request_twice_and_may_cut_it() {
             "4 /v2/ Some(200) ",
         ]
     );
+}
+
+#[test]
+fn the_command_line_takes_faults_and_says_what_they_met() {
+    let root = tempfile::tempdir().unwrap();
+    let fault = "status=503,path=/v2/,count=1";
+    let mut child = program(root.path())
+        .args(["registry", "serve", "--root", ".", "--port", "0", "--fault", fault, "--fault", "page=1"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let serving = lines.next().unwrap();
+    let port = serving.split("localhost:").nth(1).unwrap().split(';').next().unwrap();
+    for expected in [503, 200] {
+        assert_eq!(http("GET", &format!("http://localhost:{port}/v2/"), &[], b"").status, expected);
+    }
+    assert_eq!(lines.next().unwrap(), format!("fault {fault} met GET /v2/"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let wrong = program(root.path()).args(["registry", "serve", "--fault", "slow"]).output().unwrap();
+    let stderr = String::from_utf8(wrong.stderr).unwrap();
+    assert_eq!(wrong.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("there is no fault \"slow\""), "{stderr}");
+    let help = program(root.path()).args(["registry", "serve", "--help"]).output().unwrap();
+    assert!(String::from_utf8(help.stdout).unwrap().contains("status=N             answer N and do nothing"));
 }

@@ -12,6 +12,11 @@ pub fn embedded() -> Embedded {
     embedded_with(&Options::default())
 }
 
+/// One that sets each tag by itself, as most registries do.
+pub fn one_by_one() -> Embedded {
+    embedded_with(&Options { faults: vec!["no-tag-parameter".parse().unwrap()], ..Options::default() })
+}
+
 pub fn embedded_with(options: &Options) -> Embedded {
     let root = tempfile::tempdir().unwrap();
     Embedded { serving: serve(root.path(), options).unwrap(), root }

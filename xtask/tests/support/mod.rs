@@ -5,17 +5,20 @@
 mod client;
 mod collection;
 pub mod docker_registry;
-pub mod official;
 mod embedded;
+mod memory;
+pub mod official;
 mod program;
 pub mod proxy;
 mod push;
+pub mod reader;
 mod skip;
 pub mod tls;
 
 pub use client::{Answer, client, collection_of, digest_of, http, http_in_thread};
 pub use collection::{Collection, pack};
-pub use embedded::{Embedded, embedded, embedded_with};
+pub use embedded::{Embedded, embedded, embedded_with, one_by_one};
+pub use memory::{copy, fast_folder};
 pub use program::program;
 pub use proxy::manifests_written;
 pub use push::{NAMESPACE, destination, push, push_to};

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -17,6 +17,7 @@ pub struct Seen {
     pub path: String,
     pub query: String,
     pub headers: HeaderMap,
+    pub version: hyper::Version,
 }
 
 impl Seen {
@@ -68,7 +69,7 @@ impl Proxy {
                         }
                     });
                     tokio::spawn(async move {
-                        let _ = hyper::server::conn::http1::Builder::new()
+                        let _ = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new())
                             .serve_connection(TokioIo::new(stream), service)
                             .await;
                     });
@@ -112,13 +113,16 @@ async fn answer(
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
         headers: head.headers.clone(),
+        version: head.version,
     };
     seen.lock().unwrap().push(this.clone());
     let body = body.collect().await.unwrap().to_bytes();
     if let Some(response) = policy(&this) {
         return response;
     }
-    let url = format!("http://localhost:{upstream}{}", head.uri);
+    // HTTP/2 has the host in the address.
+    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let url = format!("http://localhost:{upstream}{path}");
     let mut forwarded = client.request(head.method, url).body(body);
     for name in ["accept", "content-type", "content-range"] {
         if let Some(value) = head.headers.get(name) {
