@@ -44,6 +44,7 @@ impl Exit {
             }
             match cause.downcast_ref() {
                 Some(OciError::Reference(_)) => return Self::Usage,
+                Some(OciError::Source(_)) => return Self::Failed,
                 Some(_) => return Self::Registry,
                 None => {}
             }

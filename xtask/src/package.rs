@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
-
 use crate::archive;
 use crate::cli::PackageArgs;
 use crate::collection;
@@ -14,12 +12,12 @@ use crate::feature::discover::{self, Target};
 use crate::feature::load::{self, Feature};
 use crate::feature::metadata::Metadata;
 use crate::feature::problem::{InvalidFeatures, Problem, shown};
-use crate::oci::digest::Digest;
 use crate::output_folder;
+use crate::payload::Payload;
 use crate::project;
 use crate::terminal;
 
-/// A target, packed in memory.
+/// A target, packed.
 #[derive(Debug, Clone)]
 pub struct Packed {
     /// Its Features by id.
@@ -30,13 +28,13 @@ pub struct Packed {
     pub notes: Vec<String>,
 }
 
-/// One Feature, packed in memory.
+/// One Feature, packed.
 #[derive(Debug, Clone)]
 pub struct PackedFeature {
     /// What its devcontainer-feature.json says.
     pub metadata: Metadata,
     /// The archive.
-    pub archive: Bytes,
+    pub archive: Payload,
     /// The folder that it was made from.
     pub folder: PathBuf,
 }
@@ -69,7 +67,7 @@ pub fn run(args: &PackageArgs) -> anyhow::Result<()> {
             feature.metadata.version,
             shown(&args.output_folder.join(feature.file_name())),
             feature.archive.len(),
-            Digest::of(&feature.archive),
+            feature.archive.digest(),
         ));
     }
     Ok(())
@@ -96,10 +94,9 @@ pub fn with_binaries(target: &Path, binaries: &Binaries) -> anyhow::Result<Packe
 
 /// Writes the archives and the collection file, all or nothing.
 pub fn write(packed: &Packed, folder: &Path, force: bool) -> anyhow::Result<()> {
-    let collection = packed.collection();
-    let mut files: Vec<(String, &[u8])> =
-        packed.features.iter().map(|feature| (feature.file_name(), &feature.archive[..])).collect();
-    files.push((collection::FILE_NAME.to_owned(), collection.as_bytes()));
+    let mut files: Vec<(String, Payload)> =
+        packed.features.iter().map(|feature| (feature.file_name(), feature.archive.clone())).collect();
+    files.push((collection::FILE_NAME.to_owned(), packed.collection().into_bytes().into()));
     let sources: Vec<&Path> = packed.features.iter().map(|feature| feature.folder.as_path()).collect();
     output_folder::write(&output_folder::Plan { folder, force, sources: &sources, files: &files })?;
     Ok(())
@@ -200,7 +197,7 @@ fn pack(
         })?;
         packed.push(PackedFeature {
             metadata: feature.metadata.clone(),
-            archive: archive.into(),
+            archive,
             folder: feature.folder.clone(),
         });
     }

@@ -314,7 +314,7 @@ fn a_layer_that_arrives_changed_is_never_named() {
     let collection = Collection::new();
     collection.feature("a", "1.0.0", "");
     let packed = collection.pack();
-    let layer = packed.features[0].archive.clone();
+    let layer = packed.features[0].archive.bytes().unwrap();
     let path = format!("/blobs/{}", xtask::oci::digest::Digest::of(&layer));
     // Uploaded by this run, or there before it: neither is believed.
     for uploaded_before in [false, true] {
@@ -376,8 +376,8 @@ fn what_a_registry_lost_is_uploaded_again() {
     let folder = collection.feature("a", "1.0.0", "");
     let packed = collection.pack();
     let plan = push(registry.port(), &packed).unwrap();
-    let layer = &packed.features[0].archive;
-    let listed = &plan.collection.artifact.layer;
+    let layer = &packed.features[0].archive.bytes().unwrap();
+    let listed = &plan.collection.artifact.layer.bytes().unwrap();
     for lost in [layer.as_ref(), listed.as_ref(), b"{}"] {
         lose(registry.root.path(), lost);
         let (result, notes) = push_to(&destination(registry.port()), &packed, false);
@@ -393,14 +393,14 @@ fn what_a_registry_lost_is_uploaded_again() {
     // And where it was more, the sentence says the way out, which works.
     collection.feature("b", "1.0.0", "");
     let plan = push(registry.port(), &collection.pack()).unwrap();
-    lose(registry.root.path(), &plan.collection.artifact.layer);
+    lose(registry.root.path(), &plan.collection.artifact.layer.bytes().unwrap());
     let error = push(registry.port(), &support::pack(&folder).unwrap()).unwrap_err().to_string();
     assert!(
         error.contains("(its content is gone from the registry); publish the whole collection"),
         "{error}"
     );
     push(registry.port(), &collection.pack()).unwrap();
-    assert!(complete(registry.port(), NAMESPACE, &plan.collection.artifact.layer));
+    assert!(complete(registry.port(), NAMESPACE, &plan.collection.artifact.layer.bytes().unwrap()));
 }
 
 /// A proxy that does something once, before it passes on the first request that begins with a line.

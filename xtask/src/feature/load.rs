@@ -1,21 +1,25 @@
-//! One Feature folder, read completely and checked.
+//! One Feature folder, looked at completely and checked.
 
-use std::io::{self, Read as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
-use rustix::fs::OFlags;
 use walkdir::WalkDir;
 
 use super::exclude;
 use super::metadata::{self, Metadata};
 use super::problem::{Problem, Problems};
+use crate::disk_file::{DiskFile, FileError};
+use crate::payload::Source;
 
 /// The most bytes of devcontainer-feature.json.
 const MAX_METADATA: u64 = 1 << 20;
-/// The most bytes of all other files of a Feature together, which are held in memory.
-const MAX_CONTENT: u64 = 512 << 20;
+/// The most bytes of all other files of a Feature together: what every container that uses it downloads.
+const MAX_CONTENT: u64 = 2 << 30;
+
+/// Files up to this size are read at once: opening them again costs more than holding them.
+const SMALL: u64 = 64 << 10;
+/// But not more than this of one Feature.
+const MAX_HELD: u64 = 256 << 10;
 
 /// A valid Feature with the content of its folder.
 #[derive(Debug, Clone)]
@@ -42,7 +46,7 @@ pub enum Content {
         /// Whether its owner may execute it.
         executable: bool,
         /// What it holds.
-        data: Bytes,
+        data: Source,
     },
 }
 
@@ -83,9 +87,9 @@ fn read_metadata(folder: &Path) -> Result<Metadata, Vec<Problem>> {
         problems.add("the folder's name is not UTF-8");
         return Err(problems.into_vec());
     };
-    match read_file(&path, MAX_METADATA) {
-        Ok((_, bytes)) => Metadata::parse(&path, &bytes, &name),
-        Err(ReadError::TooLarge) => {
+    match read_small(&path) {
+        Ok(Some(bytes)) => Metadata::parse(&path, &bytes, &name),
+        Ok(None) => {
             problems.add("larger than 1 MiB; nothing that a Feature says about itself needs that");
             Err(problems.into_vec())
         }
@@ -96,13 +100,21 @@ fn read_metadata(folder: &Path) -> Result<Metadata, Vec<Problem>> {
     }
 }
 
+/// Reads a regular file of at most one MiB; nothing where it is larger.
+fn read_small(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+    let mut data = Vec::new();
+    // It may grow meanwhile, and some files hold more than their size says.
+    DiskFile::look(path)?.open()?.take(MAX_METADATA + 1).read_to_end(&mut data)?;
+    Ok((data.len() as u64 <= MAX_METADATA).then_some(data))
+}
+
 type Read = (Vec<Content>, Vec<String>);
 
 fn read_content(folder: &Path) -> Result<Read, Vec<Problem>> {
     let mut content = Vec::new();
     let mut left_out = Vec::new();
     let mut found = Vec::new();
-    let mut room = MAX_CONTENT;
+    let mut room = Room { content: MAX_CONTENT, held: MAX_HELD };
     let mut walk = WalkDir::new(folder).min_depth(1).sort_by_file_name().into_iter();
     while let Some(entry) = walk.next() {
         let entry = match entry {
@@ -133,13 +145,10 @@ fn read_content(folder: &Path) -> Result<Read, Vec<Problem>> {
         } else if kind.is_dir() {
             content.push(Content::Folder(path));
         } else if kind.is_file() {
-            match read_file(entry.path(), room) {
-                Ok((executable, data)) => {
-                    room -= data.len() as u64;
-                    content.push(Content::File { path, executable, data });
-                }
-                Err(ReadError::TooLarge) => {
-                    problems.add("with this file, the Feature is larger than 512 MiB; download what is large in install.sh");
+            match room.read(entry.path()) {
+                Ok(Some((executable, data))) => content.push(Content::File { path, executable, data }),
+                Ok(None) => {
+                    problems.add("with this file, the Feature is larger than 2 GiB; download what is large in install.sh");
                 }
                 Err(error) => problems.add(error.to_string()),
             }
@@ -153,43 +162,40 @@ fn read_content(folder: &Path) -> Result<Read, Vec<Problem>> {
     if found.is_empty() { Ok((content, left_out)) } else { Err(found) }
 }
 
+/// What a Feature may still hold.
+struct Room {
+    content: u64,
+    held: u64,
+}
+
+impl Room {
+    /// Takes a file in, and whether its owner may execute it; nothing where there is no room for it.
+    fn read(&mut self, path: &Path) -> Result<Option<(bool, Source)>, FileError> {
+        let file = DiskFile::look(path)?;
+        let len = file.len();
+        if len > self.content {
+            return Ok(None);
+        }
+        self.content -= len;
+        let executable = file.executable();
+        if len > SMALL || len > self.held {
+            return Ok(Some((executable, Source::Disk(file))));
+        }
+        self.held -= len;
+        let mut data = Vec::new();
+        // Some files hold more than their size says.
+        let mut opened = file.open()?.take(len + 1);
+        opened.read_to_end(&mut data)?;
+        file.check(opened.get_ref())?;
+        if data.len() as u64 != len {
+            return Err(file.changed().into());
+        }
+        Ok(Some((executable, Source::Memory(data.into()))))
+    }
+}
+
 fn relative(folder: &Path, path: &Path) -> Option<String> {
     let parts: Option<Vec<&str>> =
         path.strip_prefix(folder).ok()?.components().map(|part| part.as_os_str().to_str()).collect();
     Some(parts?.join("/"))
-}
-
-/// Why a file was not read.
-#[derive(Debug, thiserror::Error)]
-enum ReadError {
-    #[error("cannot be read: {0}")]
-    Io(#[from] io::Error),
-    #[error("not a regular file; put the file itself here")]
-    NotAFile,
-    #[error("too large")]
-    TooLarge,
-}
-
-/// Reads a regular file of at most `limit` bytes, and whether its owner may execute it.
-fn read_file(path: &Path, limit: u64) -> Result<(bool, Bytes), ReadError> {
-    if !path.symlink_metadata()?.is_file() {
-        return Err(ReadError::NotAFile);
-    }
-    // Even if it is exchanged meanwhile, nothing waits for a pipe's writer or follows a link.
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(ReadError::NotAFile);
-    }
-    if metadata.len() > limit {
-        return Err(ReadError::TooLarge);
-    }
-    let mut data = Vec::new();
-    // It may grow meanwhile, and some files hold more than their size says.
-    file.take(limit + 1).read_to_end(&mut data)?;
-    if data.len() as u64 > limit {
-        return Err(ReadError::TooLarge);
-    }
-    Ok((metadata.permissions().mode() & 0o100 != 0, data.into()))
 }

@@ -8,6 +8,7 @@ use super::digest::Digest;
 use super::error::OciError;
 use super::reference::Repository;
 use super::transport::{Call, Client, Take};
+use crate::payload::Payload;
 
 /// The size of a blob at the registry, if it is there.
 pub async fn size(
@@ -49,22 +50,22 @@ pub async fn read(
 }
 
 /// Uploads a blob unless it is there. Either way it is read back, because a manifest will name it.
-pub async fn ensure(client: &Client, repository: &Repository, data: &Bytes) -> Result<(), OciError> {
-    let digest = Digest::of(data);
-    if size(client, repository, &digest).await?.is_none() {
-        upload(client, repository, &digest, data).await?;
+pub async fn ensure(client: &Client, repository: &Repository, data: &Payload) -> Result<(), OciError> {
+    let digest = data.digest();
+    if size(client, repository, digest).await?.is_none() {
+        upload(client, repository, data).await?;
     }
-    verify(client, repository, &digest).await
+    verify(client, repository, digest).await
 }
 
 /// Uploads a blob that a published manifest names and that is gone; says whether it was.
-pub async fn restore(client: &Client, repository: &Repository, data: &Bytes) -> Result<bool, OciError> {
-    let digest = Digest::of(data);
-    if size(client, repository, &digest).await?.is_some() {
+pub async fn restore(client: &Client, repository: &Repository, data: &Payload) -> Result<bool, OciError> {
+    let digest = data.digest();
+    if size(client, repository, digest).await?.is_some() {
         return Ok(false);
     }
-    upload(client, repository, &digest, data).await?;
-    verify(client, repository, &digest).await?;
+    upload(client, repository, data).await?;
+    verify(client, repository, digest).await?;
     Ok(true)
 }
 
@@ -84,12 +85,7 @@ async fn verify(client: &Client, repository: &Repository, digest: &Digest) -> Re
 }
 
 /// POST for a place, then all of it in one PUT: every registry takes that.
-async fn upload(
-    client: &Client,
-    repository: &Repository,
-    digest: &Digest,
-    data: &Bytes,
-) -> Result<(), OciError> {
+async fn upload(client: &Client, repository: &Repository, data: &Payload) -> Result<(), OciError> {
     let url = client.url(repository, "blobs/uploads/")?;
     let mut start = Call::new(Method::POST, url);
     start.body = Some(Bytes::new());
@@ -99,10 +95,10 @@ async fn upload(
         return Err(client.refused(&reply));
     }
     let mut url = client.location(&reply)?;
-    url.query_pairs_mut().append_pair("digest", digest.as_str());
+    url.query_pairs_mut().append_pair("digest", data.digest().as_str());
     let mut put = Call::new(Method::PUT, url);
     put.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    put.body = Some(data.clone());
+    put.body = Some(data.bytes().map_err(|error| OciError::Source(error.to_string()))?);
     let reply = client.send(repository, put).await?;
     if reply.status == StatusCode::CREATED { Ok(()) } else { Err(client.refused(&reply)) }
 }

@@ -8,6 +8,9 @@ pub enum OciError {
     /// A registry, repository or tag that cannot be one.
     #[error("{0}")]
     Reference(String),
+    /// What is to be sent cannot be read, or changed since it was packed.
+    #[error("{0}")]
+    Source(String),
     /// No connection, or none that holds.
     #[error("cannot reach the registry {host}: {reason}; check its name and that it runs")]
     Unreachable {

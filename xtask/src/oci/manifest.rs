@@ -60,18 +60,13 @@ struct Manifest<'a> {
 struct Descriptor<'a> {
     media_type: &'a str,
     digest: &'a str,
-    size: usize,
+    size: u64,
     #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
     annotations: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Writes a manifest. `on_github` adds the annotation by which GitHub names the package's type.
-pub fn render(kind: Kind<'_>, title: &str, layer: &[u8], on_github: bool) -> Vec<u8> {
-    render_named(kind, title, &Digest::of(layer), layer.len(), on_github)
-}
-
-/// The same for a layer by its digest and size.
-fn render_named(kind: Kind<'_>, title: &str, layer: &Digest, size: usize, on_github: bool) -> Vec<u8> {
+pub fn render(kind: Kind<'_>, title: &str, layer: &Digest, size: u64, on_github: bool) -> Vec<u8> {
     let config_digest = Digest::of(CONFIG);
     let text = |value: &str| serde_json::Value::String(value.to_owned());
     let mut layer_annotations = serde_json::Map::new();
@@ -89,7 +84,7 @@ fn render_named(kind: Kind<'_>, title: &str, layer: &Digest, size: usize, on_git
         config: Descriptor {
             media_type: CONFIG_MEDIA_TYPE,
             digest: config_digest.as_str(),
-            size: CONFIG.len(),
+            size: CONFIG.len() as u64,
             annotations: serde_json::Map::new(),
         },
         layers: [Descriptor {
@@ -143,7 +138,7 @@ mod tests {
             r#""description":"Choose your favorite color."}}}"#,
         );
         let layer = "sha256:0bb92d2da46d760c599d0a41ed88d52521209408b529761417090b62ee16dfd1";
-        let manifest = render_named(
+        let manifest = render(
             Kind::Feature { metadata },
             "devcontainer-feature-color.tgz",
             &layer.parse().unwrap(),
@@ -158,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_collection_off_github_has_no_annotations() {
-        let manifest = render(Kind::Collection, "devcontainer-collection.json", b"{}", false);
+        let manifest = render(Kind::Collection, "devcontainer-collection.json", &Digest::of(b"{}"), 2, false);
         assert_eq!(
             String::from_utf8(manifest).unwrap(),
             concat!(
