@@ -162,6 +162,12 @@ fn octal(field: &mut [u8], number: u64) {
     field[width] = 0;
 }
 
+/// Whether a path is short enough.
+pub fn fits(path: &str, is_folder: bool) -> bool {
+    let end = if is_folder { "/" } else { "" };
+    split_name(&format!("./{path}{end}")).is_some()
+}
+
 /// A name as `ustar` stores it: whole, or cut at a slash that itself is not stored.
 fn split_name(name: &str) -> Option<(&str, &str)> {
     if name.len() <= NAME_LENGTH {

@@ -15,7 +15,6 @@ pub struct DiskFile {
     path: PathBuf,
     len: u64,
     executable: bool,
-    links: u64,
     identity: Identity,
 }
 
@@ -59,7 +58,6 @@ impl DiskFile {
             path: path.to_owned(),
             len: metadata.len(),
             executable: metadata.mode() & 0o100 != 0,
-            links: metadata.nlink(),
             identity: Identity::of(&metadata),
         })
     }
@@ -77,11 +75,6 @@ impl DiskFile {
     /// Whether its owner may execute it.
     pub fn executable(&self) -> bool {
         self.executable
-    }
-
-    /// How many names it has.
-    pub fn links(&self) -> u64 {
-        self.links
     }
 
     /// Opens it, unless it has changed.
@@ -133,7 +126,7 @@ mod tests {
         let path = temp.path().join("f");
         std::fs::write(&path, "one").unwrap();
         let seen = DiskFile::look(&path).unwrap();
-        assert_eq!((seen.len(), seen.executable(), seen.links()), (3, false, 1));
+        assert_eq!((seen.len(), seen.executable()), (3, false));
         let opened = seen.open().unwrap();
         seen.check(&opened).unwrap();
         // Another file of the same size and time in its place.

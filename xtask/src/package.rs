@@ -1,6 +1,5 @@
 //! `cargo xtask package`: load, validate, assemble, pack; and only then write.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::archive;
@@ -8,9 +7,10 @@ use crate::cli::PackageArgs;
 use crate::collection;
 use crate::feature::assemble;
 use crate::feature::binaries::{self, Binaries};
+use crate::feature::clashes;
 use crate::feature::discover::{self, Target};
 use crate::feature::load::{self, Feature};
-use crate::feature::metadata::Metadata;
+use crate::feature::metadata::{self, Metadata};
 use crate::feature::problem::{InvalidFeatures, Problem, shown};
 use crate::output_folder;
 use crate::payload::Payload;
@@ -134,37 +134,13 @@ fn load_all(target: &Path) -> anyhow::Result<Loaded> {
             Err(found) => problems.extend(found),
         }
     }
-    problems.extend(name_clashes(&features));
+    problems.extend(clashes::find(&found.folders, metadata::FILE_NAME));
     if !problems.is_empty() {
         return Err(InvalidFeatures(problems).into());
     }
     features.sort_by(|a, b| a.metadata.id.cmp(&b.metadata.id));
     let notes = notes(&found, &features);
     Ok((found, features, notes))
-}
-
-/// Ids are folder names, so they differ; legacy ids may still claim another Feature's repository.
-fn name_clashes(features: &[Feature]) -> Vec<Problem> {
-    let mut names: HashMap<&str, &Path> = HashMap::new();
-    let mut problems = Vec::new();
-    for feature in features {
-        let metadata = &feature.metadata;
-        for id in std::iter::once(&metadata.id).chain(&metadata.legacy_ids) {
-            match names.get(id.as_str()) {
-                Some(other) => problems.push(Problem {
-                    path: feature.folder.clone(),
-                    what: format!(
-                        "the id \"{id}\" is also claimed by {}; each id names one Feature",
-                        shown(other)
-                    ),
-                }),
-                None => {
-                    names.insert(id, &feature.folder);
-                }
-            }
-        }
-    }
-    problems
 }
 
 fn notes(found: &Target, features: &[Feature]) -> Vec<String> {

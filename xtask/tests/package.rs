@@ -134,6 +134,7 @@ fn what_cannot_be_packed_is_named_all_at_once() {
         [
             "@/bare: there is no install.sh, which every Feature needs",
             "@/broken/devcontainer-feature.json: line 1, column 1: unterminated object",
+            "@/broken: there is no install.sh, which every Feature needs",
             "@/linked/passwd: a symbolic link: not every consumer unpacks one; put the file itself here",
             "@/two: the id \"two\" is also claimed by @/one; each id names one Feature",
         ]
