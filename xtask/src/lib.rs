@@ -23,4 +23,5 @@ pub mod publish;
 pub mod registry;
 pub mod scenarios;
 pub mod sh;
+pub mod since;
 pub mod terminal;

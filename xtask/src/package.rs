@@ -15,6 +15,7 @@ use crate::feature::problem::{InvalidFeatures, Problem, shown};
 use crate::output_folder;
 use crate::payload::Payload;
 use crate::project;
+use crate::since;
 use crate::terminal;
 
 /// A target, packed.
@@ -58,6 +59,9 @@ pub fn run(args: &PackageArgs) -> anyhow::Result<()> {
     let packed = target(args.target.as_deref())?;
     for note in &packed.notes {
         terminal::note(note);
+    }
+    if let Some(reference) = &args.since {
+        since::check(reference, &packed)?;
     }
     write(&packed, &args.output_folder, args.force_clean_output_folder)?;
     for feature in &packed.features {
