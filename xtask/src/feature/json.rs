@@ -137,11 +137,8 @@ pub fn parse(text: &str) -> Result<Json, SyntaxError> {
         allow_non_finite_numbers: false,
         allow_extended_string_escapes: false,
     };
-    let parsed = parse_to_ast(text, &CollectOptions::default(), &options).map_err(|error| SyntaxError {
-        line: error.line_display(),
-        column: error.column_display(),
-        what: sentence(&error.kind().to_string()),
-    })?;
+    let parsed = parse_to_ast(text, &CollectOptions::default(), &options)
+        .map_err(|error| at(text, error.range().start, &sentence(&error.kind().to_string())))?;
     match parsed.value {
         Some(value) => convert(value, text),
         None => Err(at(text, text.len(), "the file holds no JSON value")),
@@ -201,6 +198,7 @@ fn sentence(kind: &str) -> String {
 }
 
 fn at(text: &str, offset: usize, what: &str) -> SyntaxError {
+    let offset = (0..=offset).rev().find(|&offset| text.is_char_boundary(offset)).unwrap_or(0);
     let before = &text[..offset];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     SyntaxError {
@@ -302,6 +300,7 @@ mod tests {
             ("[,]", 1, "unexpected comma"),
             ("{ \"a\" 1 }", 1, "expected colon"),
             ("{ \"a\": 1; }", 1, "unexpected token"),
+            ("// a carriage return ends a comment, and no line\r\"x", 1, "unterminated string"),
             ("# no comment\n{}", 1, "unexpected token"),
             ("{}\n/* unterminated", 2, "unterminated comment"),
             ("{}\n\0", 2, "unexpected token"),

@@ -7,6 +7,7 @@ pub mod credentials;
 pub mod digest;
 pub mod docker_config;
 pub mod error;
+pub mod link;
 pub mod manifest;
 pub mod manifests;
 pub mod push;
