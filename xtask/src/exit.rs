@@ -44,7 +44,8 @@ impl Exit {
             }
             match cause.downcast_ref() {
                 Some(OciError::Reference(_)) => return Self::Usage,
-                Some(OciError::Source(_)) => return Self::Failed,
+                // Nothing is wrong with the registry.
+                Some(OciError::ReadAgain(_)) => return Self::Failed,
                 Some(_) => return Self::Registry,
                 None => {}
             }

@@ -346,6 +346,24 @@ fn a_collection_as_they_are_is_packed() {
     assert_eq!(collection.pack().features.len(), 1);
 }
 
+#[test]
+fn a_large_file_goes_from_the_disk_to_the_registry_unless_it_changes() {
+    let root = tempfile::tempdir().unwrap();
+    let server = serve(root.path(), &Options::default()).unwrap();
+    let collection = one();
+    collection.file("a/large", &"x".repeat(1 << 20), 0o644);
+    let packed = collection.pack();
+    collection.file("a/large", &"y".repeat(1 << 20), 0o644);
+    let error = support::push(server.port(), &packed).unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::Failed, "{error:#}");
+    let large = collection.path().join("a/large").display().to_string();
+    assert!(format!("{error:#}").contains(&format!("{large} changed while it was read")), "{error:#}");
+    assert_eq!(support::digest_of(server.port(), "owner/features/a", "1.0.0"), None);
+    let plan = support::push(server.port(), &collection.pack()).unwrap();
+    let digest = plan.releases[0].artifact.digest.to_string();
+    assert_eq!(support::digest_of(server.port(), "owner/features/a", "1.0.0"), Some(digest));
+}
+
 /// An address space smaller than the file that is packed.
 #[test]
 fn a_large_file_is_never_in_memory() {

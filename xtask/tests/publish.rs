@@ -146,12 +146,14 @@ fn blobs_come_before_manifests_and_latest_and_the_collection_last() {
     collection.feature("a", "1.2.3", "");
     let plan = push(proxy.port, &collection.pack()).unwrap();
     let base = format!("/v2/{NAMESPACE}");
-    let manifests: Vec<String> = proxy
+    let mut manifests: Vec<String> = proxy
         .seen()
         .iter()
         .filter(|seen| seen.method == "PUT" && seen.path.contains("/manifests/"))
         .map(|seen| seen.path.clone())
         .collect();
+    // These two go at the same time.
+    manifests[2..4].sort_by_key(|path| std::cmp::Reverse(path.len()));
     assert_eq!(
         manifests,
         [
@@ -160,7 +162,6 @@ fn blobs_come_before_manifests_and_latest_and_the_collection_last() {
             format!("{base}/a/manifests/1.2"),
             format!("{base}/a/manifests/1"),
             format!("{base}/a/manifests/latest"),
-            format!("{base}/manifests/{}", plan.collection.artifact.digest),
             format!("{base}/manifests/latest"),
         ]
     );
@@ -190,7 +191,7 @@ fn a_publish_that_broke_off_is_finished_by_the_next() {
     assert_eq!(
         error.to_string(),
         format!(
-            "the registry localhost:{} answered 500 to PUT /v2/{NAMESPACE}/a/manifests/1.0: <html>out of order</html>",
+            "the registry localhost:{} answered 500 to PUT /v2/{NAMESPACE}/a/manifests/1.0: <html>out of order</html> (tried 6 times)",
             proxy.port
         )
     );
@@ -198,7 +199,8 @@ fn a_publish_that_broke_off_is_finished_by_the_next() {
     assert!(digest_of(proxy.port, &format!("{NAMESPACE}/a"), "latest").is_none());
     broken.store(false, Ordering::SeqCst);
     let plan = push(proxy.port, &packed).unwrap();
-    assert_eq!(plan.releases[0].tags, ["1", "1.0", "latest"]);
+    // `1` goes at the same time as `1.0`.
+    assert_eq!(plan.releases[0].tags, ["1.0", "latest"]);
     assert!(plan.releases[0].present);
     for repository in ["a", "old"] {
         for tag in ["1", "1.0", "1.0.0", "latest"] {
@@ -207,7 +209,8 @@ fn a_publish_that_broke_off_is_finished_by_the_next() {
         }
     }
     assert_eq!(collection_of(proxy.port)["features"][0]["currentId"], "a");
-    assert!(report::json_line(&plan).contains(r#""publishedLegacyIds":["old"]"#));
+    // The former id had all it needs in the first run.
+    assert!(!report::json_line(&plan).contains("publishedLegacyIds"));
 }
 
 #[test]
@@ -377,7 +380,7 @@ fn what_a_registry_lost_is_uploaded_again() {
     let packed = collection.pack();
     let plan = push(registry.port(), &packed).unwrap();
     let layer = &packed.features[0].archive.bytes().unwrap();
-    let listed = &plan.collection.artifact.layer.bytes().unwrap();
+    let listed = &plan.collection.artifact.layer.read().unwrap();
     for lost in [layer.as_ref(), listed.as_ref(), b"{}"] {
         lose(registry.root.path(), lost);
         let (result, notes) = push_to(&destination(registry.port()), &packed, false);
@@ -393,14 +396,14 @@ fn what_a_registry_lost_is_uploaded_again() {
     // And where it was more, the sentence says the way out, which works.
     collection.feature("b", "1.0.0", "");
     let plan = push(registry.port(), &collection.pack()).unwrap();
-    lose(registry.root.path(), &plan.collection.artifact.layer.bytes().unwrap());
+    lose(registry.root.path(), &plan.collection.artifact.layer.read().unwrap());
     let error = push(registry.port(), &support::pack(&folder).unwrap()).unwrap_err().to_string();
     assert!(
         error.contains("(its content is gone from the registry); publish the whole collection"),
         "{error}"
     );
     push(registry.port(), &collection.pack()).unwrap();
-    assert!(complete(registry.port(), NAMESPACE, &plan.collection.artifact.layer.bytes().unwrap()));
+    assert!(complete(registry.port(), NAMESPACE, &plan.collection.artifact.layer.read().unwrap()));
 }
 
 /// A proxy that does something once, before it passes on the first request that begins with a line.
@@ -424,7 +427,7 @@ fn a_version_that_somebody_publishes_meanwhile_is_a_conflict() {
     let theirs = collection.pack();
     collection.feature("a", "1.0.0", "");
     collection.feature("b", "1.0.0", "");
-    let line = format!("PUT /v2/{NAMESPACE}/a/manifests/sha256:");
+    let line = format!("GET /v2/{NAMESPACE}/a/blobs/sha256:");
     let proxy = meanwhile(port, line, move || drop(push(port, &theirs).unwrap()));
     let error = push(proxy.port, &collection.pack()).unwrap_err();
     assert_eq!(Exit::of(&error), Exit::VersionConflict, "{error:#}");

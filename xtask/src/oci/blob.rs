@@ -1,14 +1,13 @@
-//! Blobs: is it there, read it, put it there.
+//! Blobs: is it there, and what is it.
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use reqwest::header::CONTENT_LENGTH;
 use reqwest::{Method, StatusCode};
 
 use super::digest::Digest;
 use super::error::OciError;
 use super::reference::Repository;
 use super::transport::{Call, Client, Take};
-use crate::payload::Payload;
 
 /// The size of a blob at the registry, if it is there.
 pub async fn size(
@@ -49,28 +48,8 @@ pub async fn read(
     }
 }
 
-/// Uploads a blob unless it is there. Either way it is read back, because a manifest will name it.
-pub async fn ensure(client: &Client, repository: &Repository, data: &Payload) -> Result<(), OciError> {
-    let digest = data.digest();
-    if size(client, repository, digest).await?.is_none() {
-        upload(client, repository, data).await?;
-    }
-    verify(client, repository, digest).await
-}
-
-/// Uploads a blob that a published manifest names and that is gone; says whether it was.
-pub async fn restore(client: &Client, repository: &Repository, data: &Payload) -> Result<bool, OciError> {
-    let digest = data.digest();
-    if size(client, repository, digest).await?.is_some() {
-        return Ok(false);
-    }
-    upload(client, repository, data).await?;
-    verify(client, repository, digest).await?;
-    Ok(true)
-}
-
 /// Reads a blob back, as a stream, and compares it with its name.
-async fn verify(client: &Client, repository: &Repository, digest: &Digest) -> Result<(), OciError> {
+pub async fn verify(client: &Client, repository: &Repository, digest: &Digest) -> Result<(), OciError> {
     let mut call = Call::new(Method::GET, client.url(repository, &format!("blobs/{digest}"))?);
     call.take = Take::Digest;
     let reply = client.send(repository, call).await?;
@@ -82,25 +61,6 @@ async fn verify(client: &Client, repository: &Repository, digest: &Digest) -> Re
         }
         _ => Err(client.refused(&reply)),
     }
-}
-
-/// POST for a place, then all of it in one PUT: every registry takes that.
-async fn upload(client: &Client, repository: &Repository, data: &Payload) -> Result<(), OciError> {
-    let url = client.url(repository, "blobs/uploads/")?;
-    let mut start = Call::new(Method::POST, url);
-    start.body = Some(Bytes::new());
-    start.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    let reply = client.send(repository, start).await?;
-    if reply.status != StatusCode::ACCEPTED {
-        return Err(client.refused(&reply));
-    }
-    let mut url = client.location(&reply)?;
-    url.query_pairs_mut().append_pair("digest", data.digest().as_str());
-    let mut put = Call::new(Method::PUT, url);
-    put.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    put.body = Some(data.bytes().map_err(|error| OciError::Source(error.to_string()))?);
-    let reply = client.send(repository, put).await?;
-    if reply.status == StatusCode::CREATED { Ok(()) } else { Err(client.refused(&reply)) }
 }
 
 /// Compares what was read back with what was sent.

@@ -1,5 +1,6 @@
 //! Why a registry could not be used: one sentence each, without secrets.
 
+use super::content::ReadAgainError;
 use super::digest::Digest;
 
 /// An error of the client.
@@ -8,9 +9,6 @@ pub enum OciError {
     /// A registry, repository or tag that cannot be one.
     #[error("{0}")]
     Reference(String),
-    /// What is to be sent cannot be read, or changed since it was packed.
-    #[error("{0}")]
-    Source(String),
     /// No connection, or none that holds.
     #[error("cannot reach the registry {host}: {reason}; check its name and that it runs")]
     Unreachable {
@@ -69,6 +67,9 @@ pub enum OciError {
         /// What is wrong.
         what: String,
     },
+    /// What is to be sent is not any more what it was.
+    #[error("{0}")]
+    ReadAgain(#[from] ReadAgainError),
     /// What was read back is not what was sent.
     #[error(
         "the registry holds {found} where {wanted} was sent, for {what}; something else writes there, or it is broken"
@@ -81,4 +82,19 @@ pub enum OciError {
         /// What is there.
         found: String,
     },
+}
+
+impl OciError {
+    /// The same, with how often it was tried.
+    #[must_use]
+    pub(super) fn after(mut self, attempts: u32) -> Self {
+        if attempts > 1
+            && let Self::Unreachable { reason: text, .. } | Self::Refused { detail: text, .. } = &mut self
+        {
+            use std::fmt::Write as _;
+            // Writing to a String does not fail.
+            let _ = write!(text, " (tried {attempts} times)");
+        }
+        self
+    }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::content::Content;
 use super::digest::Digest;
 
 /// The media type of the manifest itself.
@@ -66,7 +67,12 @@ struct Descriptor<'a> {
 }
 
 /// Writes a manifest. `on_github` adds the annotation by which GitHub names the package's type.
-pub fn render(kind: Kind<'_>, title: &str, layer: &Digest, size: u64, on_github: bool) -> Vec<u8> {
+pub fn render(kind: Kind<'_>, title: &str, layer: &Content, on_github: bool) -> Vec<u8> {
+    render_named(kind, title, layer.digest(), layer.size(), on_github)
+}
+
+/// The same for a layer by its digest and size.
+fn render_named(kind: Kind<'_>, title: &str, layer: &Digest, size: u64, on_github: bool) -> Vec<u8> {
     let config_digest = Digest::of(CONFIG);
     let text = |value: &str| serde_json::Value::String(value.to_owned());
     let mut layer_annotations = serde_json::Map::new();
@@ -138,7 +144,7 @@ mod tests {
             r#""description":"Choose your favorite color."}}}"#,
         );
         let layer = "sha256:0bb92d2da46d760c599d0a41ed88d52521209408b529761417090b62ee16dfd1";
-        let manifest = render(
+        let manifest = render_named(
             Kind::Feature { metadata },
             "devcontainer-feature-color.tgz",
             &layer.parse().unwrap(),
@@ -153,7 +159,12 @@ mod tests {
 
     #[test]
     fn a_collection_off_github_has_no_annotations() {
-        let manifest = render(Kind::Collection, "devcontainer-collection.json", &Digest::of(b"{}"), 2, false);
+        let manifest = render(
+            Kind::Collection,
+            "devcontainer-collection.json",
+            &Content::memory(bytes::Bytes::from_static(b"{}")),
+            false,
+        );
         assert_eq!(
             String::from_utf8(manifest).unwrap(),
             concat!(

@@ -52,14 +52,63 @@ pub async fn put(
     manifest: &Bytes,
 ) -> Result<(), OciError> {
     let url = client.url(repository, &format!("manifests/{reference}"))?;
-    let mut call = Call::new(Method::PUT, url);
+    let mut call = Call::new(Method::PUT, url).with(manifest.clone());
     call.headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-    call.body = Some(manifest.clone());
     let reply = client.send(repository, call).await?;
     if reply.status != StatusCode::CREATED {
         return Err(client.refused(&reply));
     }
     Ok(())
+}
+
+/// Puts a manifest under its digest, and wishes for tags in the same request (`end-7b` of the distribution
+/// specification). Returns the tags that the registry says it has set: many know nothing of this, and set none.
+pub async fn put_tagged(
+    client: &Client,
+    repository: &Repository,
+    digest: &Digest,
+    manifest: &Bytes,
+    tags: &[String],
+) -> Result<Vec<String>, OciError> {
+    let mut url = client.url(repository, &format!("manifests/{digest}"))?;
+    if !tags.is_empty() {
+        url.query_pairs_mut().extend_pairs(tags.iter().map(|tag| ("tag", tag)));
+    }
+    let mut call = Call::new(Method::PUT, url).with(manifest.clone());
+    call.headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    let reply = client.send(repository, call).await?;
+    match reply.status {
+        StatusCode::CREATED => {
+            let said: Vec<&str> = reply
+                .headers
+                .get_all("oci-tag")
+                .iter()
+                .filter_map(|value| value.to_str().ok())
+                .flat_map(|value| value.split(','))
+                .map(str::trim)
+                .collect();
+            Ok(tags.iter().filter(|tag| said.contains(&tag.as_str())).cloned().collect())
+        }
+        // It takes offence at the query.
+        StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND if !tags.is_empty() => {
+            put(client, repository, digest.as_str(), manifest).await.map(|()| Vec::new())
+        }
+        _ => Err(client.refused(&reply)),
+    }
+}
+
+/// Reads a manifest back that was put.
+pub async fn confirm(
+    client: &Client,
+    repository: &Repository,
+    reference: &str,
+    wanted: &Digest,
+) -> Result<(), OciError> {
+    let what = format!("{repository}:{reference}");
+    match read(client, repository, reference).await? {
+        Some(found) => super::blob::check(wanted, &found.digest, &what),
+        None => Err(OciError::Mismatch { what, wanted: wanted.clone(), found: "nothing".to_owned() }),
+    }
 }
 
 /// Puts a manifest under a tag or its digest, and reads it back.
@@ -70,10 +119,5 @@ pub async fn write(
     manifest: &Bytes,
 ) -> Result<(), OciError> {
     put(client, repository, reference, manifest).await?;
-    let wanted = Digest::of(manifest);
-    let what = format!("{repository}:{reference}");
-    match read(client, repository, reference).await? {
-        Some(found) => super::blob::check(&wanted, &found.digest, &what),
-        None => Err(OciError::Mismatch { what, wanted, found: "nothing".to_owned() }),
-    }
+    confirm(client, repository, reference, &Digest::of(manifest)).await
 }

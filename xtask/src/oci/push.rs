@@ -1,21 +1,28 @@
 //! Pushing one artifact: its blobs, then its manifest by digest, and tags when everything is there.
+//!
+//! In steps, so that many artifacts go through each of them together: a place for each missing blob (which shows that
+//! we may write there), the bytes, and a look at what arrived.
 
 use bytes::Bytes;
+use futures_util::future::{join_all, try_join_all};
 
 use super::blob;
+use super::content::Content;
 use super::digest::Digest;
 use super::error::OciError;
 use super::manifest::{self, Kind};
 use super::manifests;
 use super::reference::Repository;
 use super::transport::Client;
-use crate::payload::Payload;
+use super::upload::{self, Begun, Session};
 
 /// What is pushed to one repository.
 #[derive(Debug, Clone)]
 pub struct Artifact {
+    /// The config.
+    pub config: Content,
     /// The layer.
-    pub layer: Payload,
+    pub layer: Content,
     /// The manifest.
     pub manifest: Bytes,
     /// The manifest's digest, which is the artifact's name for good.
@@ -24,41 +31,125 @@ pub struct Artifact {
 
 impl Artifact {
     /// Makes the manifest for a layer.
-    pub fn new(kind: Kind<'_>, title: &str, layer: Payload, on_github: bool) -> Self {
-        let manifest: Bytes = manifest::render(kind, title, layer.digest(), layer.len(), on_github).into();
-        Self { digest: Digest::of(&manifest), layer, manifest }
+    pub fn new(kind: Kind<'_>, title: &str, layer: Content, on_github: bool) -> Self {
+        let manifest: Bytes = manifest::render(kind, title, &layer, on_github).into();
+        let config = Content::memory(Bytes::from_static(manifest::CONFIG));
+        Self { digest: Digest::of(&manifest), config, layer, manifest }
     }
+
+    fn blobs(&self) -> [&Content; 2] {
+        [&self.config, &self.layer]
+    }
+}
+
+/// What is missing of an artifact, with a place for each part.
+#[derive(Debug)]
+pub struct Missing<'a> {
+    repository: &'a Repository,
+    blobs: Vec<(&'a Content, Session)>,
+}
+
+/// What the registry is known to have already.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The repository holds nothing, so nothing is looked for.
+    pub is_empty: bool,
+    /// A repository that has the config.
+    pub config: Option<&'a Repository>,
+}
+
+/// Asks for a place for each blob that is not there.
+pub async fn prepare<'a>(
+    client: &Client,
+    repository: &'a Repository,
+    artifact: &'a Artifact,
+    known: Known<'_>,
+) -> Result<Missing<'a>, OciError> {
+    let place = |content: &'a Content| async move {
+        if !known.is_empty && blob::size(client, repository, content.digest()).await?.is_some() {
+            return Ok(None);
+        }
+        let is_config = content.digest() == artifact.config.digest();
+        let from = known.config.filter(|from| is_config && *from != repository);
+        Ok(match upload::begin(client, repository, content.digest(), from).await? {
+            Begun::Mounted => None,
+            Begun::Session(session) => Some((content, session)),
+        })
+    };
+    let places = join_all(artifact.blobs().map(place)).await;
+    let mut missing = Missing { repository, blobs: Vec::new() };
+    let mut failed = None;
+    for place in places {
+        match place {
+            Ok(place) => missing.blobs.extend(place),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    match failed {
+        None => Ok(missing),
+        Some(error) => {
+            missing.cancel(client).await;
+            Err(error)
+        }
+    }
+}
+
+impl Missing<'_> {
+    /// Whether everything is there.
+    pub fn is_empty(&self) -> bool {
+        self.blobs.is_empty()
+    }
+
+    /// How many bytes are to be sent.
+    pub fn size(&self) -> u64 {
+        self.blobs.iter().map(|(content, _)| content.size()).sum()
+    }
+
+    /// Gives the places back.
+    pub async fn cancel(self, client: &Client) {
+        join_all(self.blobs.into_iter().map(|(_, session)| upload::cancel(client, self.repository, session)))
+            .await;
+    }
+
+    /// Sends what is missing, or has it taken from a repository that has all of it.
+    pub async fn send(self, client: &Client, from: Option<&Repository>) -> Result<(), OciError> {
+        let sends = self
+            .blobs
+            .into_iter()
+            .map(|(content, session)| send(client, self.repository, content, session, from));
+        try_join_all(sends).await.map(drop)
+    }
+}
+
+async fn send(
+    client: &Client,
+    repository: &Repository,
+    content: &Content,
+    session: Session,
+    from: Option<&Repository>,
+) -> Result<(), OciError> {
+    if let Some(from) = from {
+        match upload::begin(client, repository, content.digest(), Some(from)).await? {
+            Begun::Mounted => {
+                upload::cancel(client, repository, session).await;
+                return Ok(());
+            }
+            Begun::Session(unused) => upload::cancel(client, repository, unused).await,
+        }
+    }
+    upload::send(client, repository, content, session).await
+}
+
+/// Reads an artifact's blobs back, as a manifest will name them.
+pub async fn verify(client: &Client, repository: &Repository, artifact: &Artifact) -> Result<(), OciError> {
+    let blobs = artifact.blobs();
+    try_join_all(blobs.map(|content| blob::verify(client, repository, content.digest()))).await.map(drop)
 }
 
 /// Uploads an artifact so that it can be had by its digest. Moves no tag.
 pub async fn upload(client: &Client, repository: &Repository, artifact: &Artifact) -> Result<(), OciError> {
-    blob::ensure(client, repository, &Bytes::from_static(manifest::CONFIG).into()).await?;
-    blob::ensure(client, repository, &artifact.layer).await?;
+    let known = Known { is_empty: false, config: None };
+    prepare(client, repository, artifact, known).await?.send(client, None).await?;
+    verify(client, repository, artifact).await?;
     manifests::write(client, repository, artifact.digest.as_str(), &artifact.manifest).await
-}
-
-/// Uploads again what is gone of an artifact that was published before. Moves no tag.
-pub async fn restore(client: &Client, repository: &Repository, artifact: &Artifact) -> Result<(), OciError> {
-    let config = blob::restore(client, repository, &Bytes::from_static(manifest::CONFIG).into()).await?;
-    let layer = blob::restore(client, repository, &artifact.layer).await?;
-    if config || layer {
-        // A registry that lost a blob may have dropped what links the manifest to it, too.
-        manifests::write(client, repository, artifact.digest.as_str(), &artifact.manifest).await?;
-        client.note(&format!(
-            "{}/{repository}: a part of {} was gone from the registry and is uploaded again",
-            client.registry(),
-            artifact.digest
-        ));
-    }
-    Ok(())
-}
-
-/// Sets a tag to an artifact that is uploaded.
-pub async fn tag(
-    client: &Client,
-    repository: &Repository,
-    artifact: &Artifact,
-    tag: &str,
-) -> Result<(), OciError> {
-    manifests::write(client, repository, tag, &artifact.manifest).await
 }

@@ -44,6 +44,18 @@ pub fn in_push_order(tags: &[String], version: &Version) -> Vec<String> {
     ordered
 }
 
+/// The tag of the newest published version that a floating tag may mean.
+pub fn newest(floating: &str, published: &[String]) -> Option<String> {
+    let means = |version: &Version| {
+        floating == "latest"
+            || floating == version.major.to_string()
+            || floating == format!("{}.{}", version.major, version.minor)
+    };
+    let versions = published.iter().filter_map(|tag| Some((released(tag)?, tag)));
+    let newest = versions.filter(|(version, _)| means(version)).max_by(|(a, _), (b, _)| a.cmp(b));
+    newest.map(|(_, tag)| tag.clone())
+}
+
 /// A tag that is a released version; the parser of the official CLI takes a `v` before it.
 fn released(tag: &str) -> Option<Version> {
     let version = Version::parse(tag.strip_prefix('v').unwrap_or(tag)).ok()?;
@@ -88,6 +100,20 @@ mod tests {
             ("2.0.0", "v2.0.0", "2.0.0"),
         ] {
             assert_eq!(tags(version, published), expected, "{version} after {published:?}");
+        }
+    }
+
+    #[test]
+    fn floating_tags_mean_the_newest() {
+        let published = ["1", "1.2.9", "1.10.0", "v2.0.0", "3.0.0-rc.1", "latest", "x"].map(str::to_owned);
+        for (floating, expected) in [
+            ("latest", Some("v2.0.0")),
+            ("1", Some("1.10.0")),
+            ("1.2", Some("1.2.9")),
+            ("2", Some("v2.0.0")),
+            ("3", None),
+        ] {
+            assert_eq!(newest(floating, &published).as_deref(), expected, "{floating}");
         }
     }
 

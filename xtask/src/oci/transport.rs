@@ -2,27 +2,36 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION, WARNING};
+use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION, RETRY_AFTER, WARNING};
 use reqwest::{Method, StatusCode, Url};
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
 
 use super::auth::Authorization;
+use super::content::{Content, ReadAgainError};
 use super::credentials::{Credentials, Sources};
 use super::digest::Digest;
 use super::error::OciError;
 use super::link;
 use super::realm;
 use super::reference::{Registry, Repository};
+use super::retry;
 use super::said::{detail, printable, root_cause};
 use super::secret::Known;
 
 /// What an answer may weigh in memory unless its call says otherwise, and what any refusal may.
 const MAX_BODY: usize = 4 << 20;
 const MAX_REDIRECTS: usize = 5;
+/// The most requests at once. Most of them wait for the network; a registry that has enough of it answers 429.
+const MAX_REQUESTS: usize = 64;
+/// The longest silence of a registry: some hash a large blob before they answer.
+const LONGEST_SILENCE: Duration = Duration::from_secs(120);
 
 /// What may be done with what is granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +53,21 @@ pub struct Client {
     pub(super) access: Access,
     pub(super) credentials: Credentials,
     pub(super) trusted_realms: String,
+    /// How many requests are under way at once.
+    room: Semaphore,
+    /// Until when the registry wants nothing from us.
+    pause_until: Mutex<Option<Instant>>,
+    /// Whether the registry has answered anything: a name that leads nowhere is not asked again and again.
+    reached: AtomicBool,
     /// What was granted, by repository.
     granted: Mutex<HashMap<Repository, Authorization>>,
+    /// Who asks for an authorization, by repository.
+    turns: Mutex<HashMap<Repository, Arc<tokio::sync::Mutex<()>>>>,
     /// What no message may repeat.
     secrets: Mutex<Known>,
     notes: Notes,
-    /// The warnings that were shown: registries repeat one with each answer.
-    warned: Mutex<HashSet<String>>,
+    /// What was told and is not repeated: registries send a warning with each answer.
+    told: Mutex<HashSet<String>>,
 }
 
 /// A request.
@@ -63,9 +80,20 @@ pub struct Call {
     /// More headers.
     pub headers: HeaderMap,
     /// The body, if the method has one.
-    pub body: Option<Bytes>,
+    pub body: Option<Payload>,
+    /// Whether it may be sent again where its answer was lost: not where it ends what an earlier request began.
+    pub again: bool,
     /// What becomes of the answer's body.
     pub take: Take,
+}
+
+/// What a request carries: a part of a content.
+#[derive(Debug, Clone)]
+pub struct Payload {
+    /// The content.
+    pub content: Content,
+    /// Which bytes of it.
+    pub range: Range<u64>,
 }
 
 /// What becomes of an answer's body.
@@ -92,6 +120,8 @@ pub struct Reply {
     pub url: Url,
     /// Method and path of the request, for messages.
     pub request: String,
+    /// How often it was sent.
+    pub attempts: u32,
 }
 
 impl fmt::Debug for Client {
@@ -103,10 +133,24 @@ impl fmt::Debug for Client {
     }
 }
 
+impl Payload {
+    /// All of a content.
+    pub fn all(content: &Content) -> Self {
+        Self { content: content.clone(), range: 0..content.size() }
+    }
+}
+
 impl Call {
     /// A request without headers or body.
     pub fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: None, take: Take::Memory(MAX_BODY) }
+        Self { method, url, headers: HeaderMap::new(), body: None, again: true, take: Take::Memory(MAX_BODY) }
+    }
+
+    /// The same with a body that is in memory.
+    #[must_use]
+    pub fn with(mut self, bytes: Bytes) -> Self {
+        self.body = Some(Payload::all(&Content::memory(bytes)));
+        self
     }
 
     /// Method and path: a query may hold what others must not see.
@@ -130,7 +174,8 @@ impl Client {
             .user_agent(concat!("agent-sandbox-xtask/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(30))
-            .read_timeout(Duration::from_secs(300));
+            .read_timeout(LONGEST_SILENCE)
+            .pool_max_idle_per_host(MAX_REQUESTS);
         if registry.is_local() {
             // No TLS, so no certificates to look for; and no proxy reaches this machine's loopback.
             builder = builder.tls_certs_only([]).no_proxy();
@@ -147,9 +192,13 @@ impl Client {
             secrets: Mutex::new(credentials.secrets()),
             credentials,
             trusted_realms: sources.trusted_realms.clone(),
+            room: Semaphore::new(MAX_REQUESTS),
+            pause_until: Mutex::default(),
+            reached: AtomicBool::new(false),
             granted: Mutex::default(),
+            turns: Mutex::default(),
             notes,
-            warned: Mutex::default(),
+            told: Mutex::default(),
             registry,
         })
     }
@@ -164,6 +213,13 @@ impl Client {
         (self.notes)(text);
     }
 
+    /// Tells the user something that several looks may find.
+    pub fn note_once(&self, text: &str) {
+        if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_owned()) {
+            self.note(text);
+        }
+    }
+
     /// An address below a repository, as in `manifests/1.2.3`.
     pub fn url(&self, repository: &Repository, rest: &str) -> Result<Url, OciError> {
         self.base
@@ -173,12 +229,29 @@ impl Client {
 
     /// Sends a request, follows redirects of reads, and authenticates once if asked to.
     pub async fn send(&self, repository: &Repository, call: Call) -> Result<Reply, OciError> {
+        let shown = self.granted(repository);
         let reply = self.follow(repository, &call).await?;
         if reply.status != StatusCode::UNAUTHORIZED || !self.is_registry(&reply.url) {
             return Ok(reply);
         }
-        let authorization = super::auth::answer(self, repository, &reply).await?;
-        self.granted.lock().unwrap_or_else(PoisonError::into_inner).insert(repository.clone(), authorization);
+        {
+            // Of several requests that are asked at once, one gets the authorization for all.
+            let turn = Arc::clone(
+                self.turns
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .entry(repository.clone())
+                    .or_default(),
+            );
+            let _turn = turn.lock().await;
+            if self.granted(repository) == shown {
+                let authorization = super::auth::answer(self, repository, &reply).await?;
+                self.granted
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(repository.clone(), authorization);
+            }
+        }
         self.follow(repository, &call).await
     }
 
@@ -191,7 +264,7 @@ impl Client {
         let request = secrets.hide(&reply.request);
         match reply.status.as_u16() {
             401 | 403 => OciError::Unauthorized { host, request, with: self.credentials.describe(), detail },
-            status => OciError::Refused { host, status, request, detail },
+            status => OciError::Refused { host, status, request, detail }.after(reply.attempts),
         }
     }
 
@@ -236,6 +309,10 @@ impl Client {
         })
     }
 
+    fn granted(&self, repository: &Repository) -> Option<Authorization> {
+        self.granted.lock().unwrap_or_else(PoisonError::into_inner).get(repository).cloned()
+    }
+
     /// Whether an address is the registry's own, the only place that sees the authorization.
     fn is_registry(&self, url: &Url) -> bool {
         url.origin() == self.base.origin()
@@ -244,17 +321,78 @@ impl Client {
     async fn exchange(&self, repository: &Repository, call: &Call) -> Result<Reply, OciError> {
         let mut headers = call.headers.clone();
         if self.is_registry(&call.url)
-            && let Some(granted) = self.granted.lock().unwrap_or_else(PoisonError::into_inner).get(repository)
+            && let Some(granted) = self.granted(repository)
         {
             headers.insert(AUTHORIZATION, granted.header()?);
         }
-        let mut request = self.http.request(call.method.clone(), call.url.clone()).headers(headers);
-        if let Some(body) = &call.body {
-            request = request.body(body.clone());
+        let mut attempt = 1;
+        loop {
+            let mut request =
+                self.http.request(call.method.clone(), call.url.clone()).headers(headers.clone());
+            if let Some(Payload { content, range }) = &call.body {
+                request = request.body(content.body(range.clone()));
+            }
+            let outcome = self.one_at_a_time(request, call).await;
+            let again = if call.again { self.pause_for(&outcome, attempt) } else { None };
+            let Some(pause) = again else {
+                let reply = outcome.map_err(|error| error.after(attempt))?;
+                self.warn(&reply.headers);
+                return Ok(Reply { attempts: attempt, ..reply });
+            };
+            tokio::time::sleep(pause).await;
+            attempt += 1;
         }
-        let reply = self.receive(request, &call.url, call.describe(), call.take).await?;
-        self.warn(&reply.headers);
-        Ok(reply)
+    }
+
+    /// Sends a request when there is room for it, and the registry does not want us to wait.
+    async fn one_at_a_time(&self, request: reqwest::RequestBuilder, call: &Call) -> Result<Reply, OciError> {
+        // It is never closed.
+        let _room = self.room.acquire().await;
+        loop {
+            let until = *self.pause_until.lock().unwrap_or_else(PoisonError::into_inner);
+            match until.and_then(|until| until.checked_duration_since(Instant::now())) {
+                Some(left) if !left.is_zero() => tokio::time::sleep(left).await,
+                _ => break,
+            }
+        }
+        let outcome = self.receive(request, &call.url, call.describe(), call.take).await;
+        if outcome.is_ok() {
+            self.reached.store(true, Ordering::Relaxed);
+        }
+        outcome
+    }
+
+    /// How long to wait before a request is sent again; `None` where that is of no use.
+    fn pause_for(&self, outcome: &Result<Reply, OciError>, attempt: u32) -> Option<Duration> {
+        if attempt >= retry::ATTEMPTS {
+            return None;
+        }
+        let pause = retry::pause(attempt, retry::chance());
+        match outcome {
+            Ok(reply) if retry::is_temporary(reply.status) => match self.heed(reply) {
+                None => Some(pause),
+                // Spread over the time after it: whatever waits for the same moment would come at once.
+                Some(wanted) if wanted <= retry::MAX_RETRY_AFTER => {
+                    Some(wanted + pause.mul_f64(retry::chance()))
+                }
+                Some(_) => None,
+            },
+            Err(OciError::Unreachable { .. }) if self.reached.load(Ordering::Relaxed) => Some(pause),
+            _ => None,
+        }
+    }
+
+    /// Takes note of how long the registry wants to be left alone: it is the registry that needs the pause, so all
+    /// requests wait.
+    pub(super) fn heed(&self, reply: &Reply) -> Option<Duration> {
+        let value = reply.headers.get(RETRY_AFTER)?.to_str().ok()?;
+        let wanted = retry::retry_after(value, SystemTime::now())?;
+        if wanted <= retry::MAX_RETRY_AFTER {
+            let until = Instant::now() + wanted;
+            let mut known = self.pause_until.lock().unwrap_or_else(PoisonError::into_inner);
+            *known = Some(known.map_or(until, |known| known.max(until)));
+        }
+        Some(wanted)
     }
 
     /// Sends a request as it is and reads the answer.
@@ -265,9 +403,12 @@ impl Client {
         describe: String,
         take: Take,
     ) -> Result<Reply, OciError> {
-        let unreachable = |error: &reqwest::Error| OciError::Unreachable {
-            host: realm::authority(url).unwrap_or_default(),
-            reason: root_cause(error),
+        let unreachable = |error: &reqwest::Error| match read_again_error(error) {
+            Some(error) => OciError::ReadAgain(error.clone()),
+            None => OciError::Unreachable {
+                host: realm::authority(url).unwrap_or_default(),
+                reason: root_cause(error),
+            },
         };
         let mut response = request.send().await.map_err(|error| unreachable(&error))?;
         let status = response.status();
@@ -294,7 +435,15 @@ impl Client {
             body.extend_from_slice(&chunk);
         }
         let digest = hasher.map(Digest::finish);
-        Ok(Reply { status, headers, body: body.freeze(), digest, url: url.clone(), request: describe })
+        Ok(Reply {
+            status,
+            headers,
+            body: body.freeze(),
+            digest,
+            url: url.clone(),
+            request: describe,
+            attempts: 1,
+        })
     }
 
     /// Shows the registry's own warnings, which are for the user.
@@ -302,10 +451,20 @@ impl Client {
         for value in headers.get_all(WARNING).iter().filter_map(|value| value.to_str().ok()) {
             if let Some(text) = value.strip_prefix("299 - ") {
                 let text = printable(self.hide(text).trim_matches('"'), 300);
-                if self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(text.clone()) {
-                    self.note(&format!("the registry {} warns: {text}", self.registry));
-                }
+                self.note_once(&format!("the registry {} warns: {text}", self.registry));
             }
         }
     }
+}
+
+/// The error of a body that could not be read from where it is.
+fn read_again_error(error: &reqwest::Error) -> Option<&ReadAgainError> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
 }

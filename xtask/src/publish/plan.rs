@@ -1,7 +1,10 @@
 //! What there is to do: one look at the registry for each repository, and no change to it.
 
+use futures_util::future::try_join_all;
+
 use crate::collection;
 use crate::feature::json::Json;
+use crate::oci::content::Content;
 use crate::oci::digest::Digest;
 use crate::oci::error::OciError;
 use crate::oci::manifest::{Kind, Published};
@@ -40,6 +43,8 @@ pub struct Release {
     pub artifact: Artifact,
     /// Whether the version is there, with the same content.
     pub present: bool,
+    /// Whether the repository held nothing at all.
+    pub is_first: bool,
     /// The tags to set, in the order of the official CLI's report.
     pub tags: Vec<String>,
 }
@@ -64,22 +69,24 @@ pub const COLLECTION_TAG: &str = "latest";
 
 /// Looks at the registry and decides. Any conflict anywhere is an error here, before anything is sent.
 pub async fn make(client: &Client, namespace: &Repository, packed: &Packed) -> anyhow::Result<Plan> {
+    let wanted = packed.features.iter().flat_map(|feature| {
+        let legacy = feature.metadata.legacy_ids.iter().map(Some);
+        std::iter::once(None).chain(legacy).map(move |legacy_id| (feature, legacy_id))
+    });
+    let looks = wanted.map(|(feature, legacy_id)| release(client, namespace, feature, legacy_id));
+    let (looked, collection) = tokio::join!(try_join_all(looks), collection_plan(client, namespace, packed));
     let mut releases = Vec::new();
     let mut conflicts = Vec::new();
-    for feature in &packed.features {
-        let legacy = feature.metadata.legacy_ids.iter().map(Some);
-        for legacy_id in std::iter::once(None).chain(legacy) {
-            match release(client, namespace, feature, legacy_id).await? {
-                Ok(release) => releases.push(release),
-                Err(conflict) => conflicts.push(conflict),
-            }
+    for release in looked? {
+        match release {
+            Ok(release) => releases.push(release),
+            Err(conflict) => conflicts.push(conflict),
         }
     }
     if !conflicts.is_empty() {
         return Err(PublishError::Conflict(conflicts).into());
     }
-    let collection = collection_plan(client, namespace, packed).await?;
-    Ok(Plan { releases, collection })
+    Ok(Plan { releases, collection: collection? })
 }
 
 async fn release(
@@ -94,37 +101,39 @@ async fn release(
     let artifact = Artifact::new(
         Kind::Feature { metadata: &annotation },
         &feature.file_name(),
-        feature.archive.clone(),
+        Content::from(feature.archive.clone()),
         on_github(client),
     );
-    let published = tag_list::list(client, &repository).await?;
     let version = metadata.version.clone();
+    let exact = version.to_string();
     let mut release = Release {
         id: metadata.id.clone(),
         legacy_id: legacy_id.cloned(),
-        tags: tags::for_version(&version, &published),
+        tags: Vec::new(),
         version,
         repository,
         artifact,
         present: false,
+        is_first: false,
     };
     // The list may be stale or wrong; the manifest itself decides what is published.
-    match conflict(client, &release).await? {
+    let (published, found) =
+        tokio::try_join!(tag_list::list(client, &release.repository), conflict(client, &release))?;
+    match found {
         Ok(present) => release.present = present,
         Err(conflict) => return Ok(Err(conflict)),
     }
-    let mut wanted = Vec::new();
-    let exact = release.version.to_string();
-    for tag in release.tags {
-        let set = if tag == exact {
-            !release.present
-        } else {
-            is_free(client, &release.repository, &release.artifact, &release.version, &tag).await?
-        };
-        if set {
-            wanted.push(tag);
-        }
-    }
+    release.is_first = published.is_empty() && !release.present;
+    release.tags = tags::for_version(&release.version, &published);
+    let wanted = if release.is_first {
+        // Looked at again before it is written.
+        std::mem::take(&mut release.tags)
+    } else {
+        let floating: Vec<String> = release.tags.iter().filter(|tag| **tag != exact).cloned().collect();
+        let free = free_tags(client, &release, &floating).await?;
+        let is_wanted = |tag: &String| if *tag == exact { !release.present } else { free.contains(tag) };
+        release.tags.iter().filter(|tag| is_wanted(tag)).cloned().collect()
+    };
     release.tags = wanted;
     Ok(Ok(release))
 }
@@ -142,9 +151,15 @@ pub(super) async fn conflict(client: &Client, release: &Release) -> Result<Resul
     })
 }
 
+/// Whether a floating tag has moved on to a newer version than ours.
+pub(super) fn holds_newer(found: &[u8], version: &semver::Version) -> Option<semver::Version> {
+    let held = serde_json::from_slice(found).ok().and_then(|found: Published| found.version())?;
+    (held.pre.is_empty() && held > *version).then_some(held)
+}
+
 /// Whether a floating tag is to be set: not where it is set already, and never from a newer version
 /// back to ours, whatever the list of tags said. Notes tell of the latter.
-pub(super) async fn is_free(
+async fn is_free(
     client: &Client,
     repository: &Repository,
     artifact: &Artifact,
@@ -157,17 +172,27 @@ pub(super) async fn is_free(
     if found.digest == artifact.digest {
         return Ok(false);
     }
-    let holds = serde_json::from_slice(&found.bytes).ok().and_then(|found: Published| found.version());
-    match holds {
-        Some(newer) if newer.pre.is_empty() && newer > *version => {
-            client.note(&format!(
-                "{}/{repository}:{tag} is {newer}, which the list of tags does not have; it is not moved back to {version}",
-                client.registry()
-            ));
-            Ok(false)
-        }
-        _ => Ok(true),
-    }
+    let Some(newer) = holds_newer(&found.bytes, version) else {
+        return Ok(true);
+    };
+    client.note_once(&format!(
+        "{}/{repository}:{tag} is {newer}, which the list of tags does not have; it is not moved back to {version}",
+        client.registry()
+    ));
+    Ok(false)
+}
+
+/// Those of some floating tags that are this version's to take.
+pub(super) async fn free_tags(
+    client: &Client,
+    release: &Release,
+    tags: &[String],
+) -> Result<Vec<String>, OciError> {
+    let Release { repository, artifact, version, .. } = release;
+    let looks = tags.iter().map(|tag| async move {
+        is_free(client, repository, artifact, version, tag).await.map(|free| free.then(|| tag.clone()))
+    });
+    Ok(try_join_all(looks).await?.into_iter().flatten().collect())
 }
 
 impl CollectionPlan {
@@ -180,7 +205,8 @@ impl CollectionPlan {
 
 fn collection_artifact(client: &Client, features: &[Json]) -> Artifact {
     let text = collection::render(features.to_vec());
-    Artifact::new(Kind::Collection, collection::FILE_NAME, text.into_bytes().into(), on_github(client))
+    let text = Content::memory(text.into_bytes().into());
+    Artifact::new(Kind::Collection, collection::FILE_NAME, text, on_github(client))
 }
 
 async fn collection_plan(
