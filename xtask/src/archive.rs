@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use crate::payload::{Payload, Source};
+
 const BLOCK: usize = 512;
 const NAME_LENGTH: usize = 100;
 const PREFIX_LENGTH: usize = 155;
@@ -37,7 +39,7 @@ pub enum Kind {
         /// Mode 0755 instead of 0644.
         executable: bool,
         /// Its content.
-        data: Bytes,
+        data: Source,
     },
 }
 
@@ -58,29 +60,51 @@ pub enum ArchiveError {
     /// The file is too large for the format.
     #[error("the file \"{0}\" is larger than the 8 GiB that a portable archive can hold")]
     TooLarge(String),
+    /// A file cannot be read, or changed while it was.
+    #[error("{0}")]
+    Read(String),
 }
 
-/// Packs entries, in whatever order they come.
-pub fn pack(entries: &[Entry]) -> Result<Vec<u8>, ArchiveError> {
-    let mut out = Vec::new();
+/// Packs entries, in whatever order they come. What lies on disk is read, and stays there.
+pub fn pack(entries: &[Entry]) -> Result<Payload, ArchiveError> {
+    let mut out = Pieces::default();
     for (path, kind) in sorted(entries)? {
-        let (mode, data, type_flag, name) = match kind {
-            Kind::Folder if path.is_empty() => (0o755, &[][..], b'5', "./".to_owned()),
-            Kind::Folder => (0o755, &[][..], b'5', format!("./{path}/")),
+        match kind {
+            Kind::Folder if path.is_empty() => out.bytes.extend(header("./", 0o755, 0, b'5')?),
+            Kind::Folder => out.bytes.extend(header(&format!("./{path}/"), 0o755, 0, b'5')?),
             Kind::File { executable, data } => {
-                (if *executable { 0o755 } else { 0o644 }, &data[..], b'0', format!("./{path}"))
+                if data.len() > MAX_NUMBER {
+                    return Err(ArchiveError::TooLarge(path.to_owned()));
+                }
+                let mode = if *executable { 0o755 } else { 0o644 };
+                out.bytes.extend(header(&format!("./{path}"), mode, data.len(), b'0')?);
+                out.data(data);
             }
-        };
-        let size = data.len() as u64;
-        if size > MAX_NUMBER {
-            return Err(ArchiveError::TooLarge(path.to_owned()));
         }
-        out.extend_from_slice(&header(&name, mode, size, type_flag)?);
-        out.extend_from_slice(data);
-        out.resize(out.len().next_multiple_of(BLOCK), 0);
     }
-    out.resize(out.len() + 2 * BLOCK, 0);
-    Ok(out)
+    out.bytes.resize(out.bytes.len() + 2 * BLOCK, 0);
+    out.end_bytes();
+    Payload::join(out.sources).map_err(|error| ArchiveError::Read(error.to_string()))
+}
+
+/// An archive in the making: headers and padding between what lies elsewhere.
+#[derive(Default)]
+struct Pieces {
+    sources: Vec<Source>,
+    bytes: Vec<u8>,
+}
+
+impl Pieces {
+    fn data(&mut self, data: &Source) {
+        self.end_bytes();
+        self.sources.push(data.clone());
+        let beyond = usize::try_from(data.len() % BLOCK as u64).unwrap_or(0);
+        self.bytes.resize(beyond.next_multiple_of(BLOCK) - beyond, 0);
+    }
+
+    fn end_bytes(&mut self) {
+        self.sources.push(Bytes::from(std::mem::take(&mut self.bytes)).into());
+    }
 }
 
 /// The entries by path, with the root and every folder that a file lies in.
@@ -138,6 +162,12 @@ fn octal(field: &mut [u8], number: u64) {
     field[width] = 0;
 }
 
+/// Whether a path is short enough.
+pub fn fits(path: &str, is_folder: bool) -> bool {
+    let end = if is_folder { "/" } else { "" };
+    split_name(&format!("./{path}{end}")).is_some()
+}
+
 /// A name as `ustar` stores it: whole, or cut at a slash that itself is not stored.
 fn split_name(name: &str) -> Option<(&str, &str)> {
     if name.len() <= NAME_LENGTH {
@@ -155,8 +185,12 @@ mod tests {
     fn file(path: &str, executable: bool, data: &'static str) -> Entry {
         Entry {
             path: path.to_owned(),
-            kind: Kind::File { executable, data: Bytes::from_static(data.as_bytes()) },
+            kind: Kind::File { executable, data: Bytes::from_static(data.as_bytes()).into() },
         }
+    }
+
+    fn bytes(entries: &[Entry]) -> Bytes {
+        pack(entries).unwrap().bytes().unwrap()
     }
 
     fn names(archive: &[u8]) -> Vec<String> {
@@ -174,8 +208,7 @@ mod tests {
 
     #[test]
     fn two_small_files_are_seven_blocks() {
-        let archive =
-            pack(&[file("install.sh", true, "x"), file("devcontainer-feature.json", false, "{}")]).unwrap();
+        let archive = bytes(&[file("install.sh", true, "x"), file("devcontainer-feature.json", false, "{}")]);
         assert_eq!(archive.len(), 3584);
         assert_eq!(names(&archive), ["./", "./devcontainer-feature.json", "./install.sh"]);
         assert_eq!(&archive[archive.len() - 1024..], [0; 1024]);
@@ -185,7 +218,7 @@ mod tests {
     fn the_bytes_are_golden() {
         let archive = pack(&[file("bin/amd64/x", true, "elf"), file("a", false, "")]).unwrap();
         assert_eq!(
-            crate::oci::digest::Digest::of(&archive).to_string(),
+            archive.digest().to_string(),
             "sha256:ba3438f19657d1ff693a1ccecdabf4acd0ebf6f5cd162a57180a457ea97f6061",
             "the layout changed, so every published digest would change with it"
         );
@@ -200,9 +233,9 @@ mod tests {
             Entry { path: "empty".to_owned(), kind: Kind::Folder },
             Entry { path: "b".to_owned(), kind: Kind::Folder },
         ];
-        let forward = pack(&entries).unwrap();
+        let forward = bytes(&entries);
         entries.reverse();
-        assert_eq!(pack(&entries).unwrap(), forward);
+        assert_eq!(bytes(&entries), forward);
         assert_eq!(names(&forward), ["./", "./a/", "./a.txt", "./a/z", "./b/", "./b/c", "./empty/"]);
     }
 
@@ -225,7 +258,7 @@ mod tests {
     #[test]
     fn long_paths_use_the_prefix() {
         let path = format!("{}/{}", "d".repeat(90), "f".repeat(90));
-        let archive = pack(&[file(&path, false, "x")]).unwrap();
+        let archive = bytes(&[file(&path, false, "x")]);
         let block = &archive[1024..1536];
         assert_eq!(&block[..90], "f".repeat(90).as_bytes());
         assert_eq!(&block[345..437], format!("./{}", "d".repeat(90)).as_bytes());

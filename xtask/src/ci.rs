@@ -1,5 +1,6 @@
 //! `ci`: everything that must pass before a change lands, as steps that can be run one by one.
 
+mod fuzz;
 mod reproducible;
 mod tidy;
 mod tools;
@@ -18,7 +19,7 @@ use crate::{apt, build, docs, kernels, project, sh};
 type Step = (&'static str, fn(&Path) -> anyhow::Result<()>);
 
 /// Cheap ones first.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     ("format", format),
     ("shell", shell),
     ("docs", |_| docs::verb(&DocsArgs { check: true })),
@@ -27,6 +28,7 @@ const STEPS: [Step; 12] = [
     ("tidy", tidy::tidy),
     ("deny", tools::deny),
     ("test", test),
+    ("fuzz", fuzz::fuzz),
     ("artifact", artifact),
     ("kernels", |_| kernels::verb(&KernelArgs { filter: None })),
     ("scenarios", |_| in_own_process(&["test-scenarios"])),

@@ -75,6 +75,9 @@ pub struct PackageArgs {
     /// Empty the output folder first
     #[arg(short, long)]
     pub force_clean_output_folder: bool,
+    /// Fail if a Feature changed since this commit, tag or branch and its version did not
+    #[arg(long, value_name = "REF")]
+    pub since: Option<String>,
 }
 
 /// Flags of `publish`; names and defaults are the official CLI's, with `--local`, `--dry-run` and `--json` added.
@@ -97,6 +100,9 @@ pub struct PublishArgs {
     /// Nothing but JSON on standard output
     #[arg(long)]
     pub json: bool,
+    /// Fail if a Feature changed since this commit, tag or branch and its version did not
+    #[arg(long, value_name = "REF")]
+    pub since: Option<String>,
 }
 
 /// Flags of `info`; names and defaults are the official CLI's.

@@ -46,6 +46,8 @@ impl Exit {
             }
             match cause.downcast_ref() {
                 Some(OciError::Reference(_)) => return Self::Usage,
+                // Nothing is wrong with the registry.
+                Some(OciError::ReadAgain(_)) => return Self::Failed,
                 Some(_) => return Self::Registry,
                 None => {}
             }

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::collection;
 use crate::feature::problem::shown;
+use crate::payload::Payload;
 
 /// What to write, and where.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub struct Plan<'a> {
     /// The Feature folders that the content was made from.
     pub sources: &'a [&'a Path],
     /// The files by name.
-    pub files: &'a [(String, &'a [u8])],
+    pub files: &'a [(String, Payload)],
 }
 
 /// Why nothing was written.
@@ -83,7 +84,7 @@ pub fn write(plan: &Plan<'_>) -> Result<(), OutputError> {
     std::fs::create_dir(&fresh).map_err(io(&fresh))?;
     for (name, data) in plan.files {
         let path = fresh.join(name);
-        std::fs::write(&path, data).map_err(io(&path))?;
+        std::fs::File::create(&path).and_then(|mut file| data.copy_to(&mut file)).map_err(io(&path))?;
     }
     if !exists {
         return std::fs::rename(&fresh, &folder).map_err(io(&folder));
@@ -189,7 +190,7 @@ mod tests {
     const NAME: &str = "devcontainer-feature-a.tgz";
 
     fn run(folder: &Path, force: bool, sources: &[&Path]) -> Result<(), OutputError> {
-        write(&Plan { folder, force, sources, files: &[(NAME.to_owned(), b"new")] })
+        write(&Plan { folder, force, sources, files: &[(NAME.to_owned(), b"new".to_vec().into())] })
     }
 
     #[test]

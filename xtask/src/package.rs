@@ -1,25 +1,24 @@
 //! `cargo xtask package`: load, validate, assemble, pack; and only then write.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-
-use bytes::Bytes;
 
 use crate::archive;
 use crate::cli::PackageArgs;
 use crate::collection;
 use crate::feature::assemble;
 use crate::feature::binaries::{self, Binaries};
+use crate::feature::clashes;
 use crate::feature::discover::{self, Target};
 use crate::feature::load::{self, Feature};
-use crate::feature::metadata::Metadata;
+use crate::feature::metadata::{self, Metadata};
 use crate::feature::problem::{InvalidFeatures, Problem, shown};
-use crate::oci::digest::Digest;
 use crate::output_folder;
+use crate::payload::Payload;
 use crate::project;
+use crate::since;
 use crate::terminal;
 
-/// A target, packed in memory.
+/// A target, packed.
 #[derive(Debug, Clone)]
 pub struct Packed {
     /// Its Features by id.
@@ -30,13 +29,13 @@ pub struct Packed {
     pub notes: Vec<String>,
 }
 
-/// One Feature, packed in memory.
+/// One Feature, packed.
 #[derive(Debug, Clone)]
 pub struct PackedFeature {
     /// What its devcontainer-feature.json says.
     pub metadata: Metadata,
     /// The archive.
-    pub archive: Bytes,
+    pub archive: Payload,
     /// The folder that it was made from.
     pub folder: PathBuf,
 }
@@ -61,6 +60,9 @@ pub fn run(args: &PackageArgs) -> anyhow::Result<()> {
     for note in &packed.notes {
         terminal::note(note);
     }
+    if let Some(reference) = &args.since {
+        since::check(reference, &packed)?;
+    }
     write(&packed, &args.output_folder, args.force_clean_output_folder)?;
     for feature in &packed.features {
         terminal::note(format_args!(
@@ -69,7 +71,7 @@ pub fn run(args: &PackageArgs) -> anyhow::Result<()> {
             feature.metadata.version,
             shown(&args.output_folder.join(feature.file_name())),
             feature.archive.len(),
-            Digest::of(&feature.archive),
+            feature.archive.digest(),
         ));
     }
     Ok(())
@@ -96,10 +98,9 @@ pub fn with_binaries(target: &Path, binaries: &Binaries) -> anyhow::Result<Packe
 
 /// Writes the archives and the collection file, all or nothing.
 pub fn write(packed: &Packed, folder: &Path, force: bool) -> anyhow::Result<()> {
-    let collection = packed.collection();
-    let mut files: Vec<(String, &[u8])> =
-        packed.features.iter().map(|feature| (feature.file_name(), &feature.archive[..])).collect();
-    files.push((collection::FILE_NAME.to_owned(), collection.as_bytes()));
+    let mut files: Vec<(String, Payload)> =
+        packed.features.iter().map(|feature| (feature.file_name(), feature.archive.clone())).collect();
+    files.push((collection::FILE_NAME.to_owned(), packed.collection().into_bytes().into()));
     let sources: Vec<&Path> = packed.features.iter().map(|feature| feature.folder.as_path()).collect();
     output_folder::write(&output_folder::Plan { folder, force, sources: &sources, files: &files })?;
     Ok(())
@@ -137,37 +138,13 @@ fn load_all(target: &Path) -> anyhow::Result<Loaded> {
             Err(found) => problems.extend(found),
         }
     }
-    problems.extend(name_clashes(&features));
+    problems.extend(clashes::find(&found.folders, metadata::FILE_NAME));
     if !problems.is_empty() {
         return Err(InvalidFeatures(problems).into());
     }
     features.sort_by(|a, b| a.metadata.id.cmp(&b.metadata.id));
     let notes = notes(&found, &features);
     Ok((found, features, notes))
-}
-
-/// Ids are folder names, so they differ; legacy ids may still claim another Feature's repository.
-fn name_clashes(features: &[Feature]) -> Vec<Problem> {
-    let mut names: HashMap<&str, &Path> = HashMap::new();
-    let mut problems = Vec::new();
-    for feature in features {
-        let metadata = &feature.metadata;
-        for id in std::iter::once(&metadata.id).chain(&metadata.legacy_ids) {
-            match names.get(id.as_str()) {
-                Some(other) => problems.push(Problem {
-                    path: feature.folder.clone(),
-                    what: format!(
-                        "the id \"{id}\" is also claimed by {}; each id names one Feature",
-                        shown(other)
-                    ),
-                }),
-                None => {
-                    names.insert(id, &feature.folder);
-                }
-            }
-        }
-    }
-    problems
 }
 
 fn notes(found: &Target, features: &[Feature]) -> Vec<String> {
@@ -200,7 +177,7 @@ fn pack(
         })?;
         packed.push(PackedFeature {
             metadata: feature.metadata.clone(),
-            archive: archive.into(),
+            archive,
             folder: feature.folder.clone(),
         });
     }

@@ -19,6 +19,7 @@ use crate::oci::transport::{Access, Client, Notes};
 use crate::package::{self, Packed};
 use crate::project;
 use crate::registry::instance;
+use crate::since;
 use crate::terminal;
 use error::PublishError;
 use plan::Plan;
@@ -44,6 +45,9 @@ pub fn run(args: &PublishArgs) -> anyhow::Result<()> {
     let namespace = namespace(args)?;
     let packed = package::target(args.target.as_deref())?;
     packed.notes.iter().for_each(terminal::note);
+    if let Some(reference) = &args.since {
+        since::check(reference, &packed)?;
+    }
     let local = if args.local { Some(instance::borrow_or_start(&project::registry_root()?)?) } else { None };
     let registry = match &local {
         Some(local) => Registry::parse(&format!("localhost:{}", local.port()))?,

@@ -51,14 +51,14 @@ fn package_writes_nothing_but_files_and_errors_are_sentences() {
 fn no_name_breaks_a_line() {
     let collection = Collection::new();
     collection.feature("a", "1.0.0", "");
-    collection.file("a/x\nerror: y/.env", "", 0o644);
+    collection.file("a/x\nerror: y~", "", 0o644);
     std::fs::create_dir(collection.path().join("b\u{1b}[2J")).unwrap();
     let (code, _, stderr) = run(xtask(collection.path()).args(["package", ".", "-o", "o\nut"]));
     assert_eq!(code, 0, "{stderr}");
     let lines: Vec<&str> = stderr.lines().collect();
     assert_eq!(
         lines[..2],
-        [r"skipped ./b\u{1b}[2J: no Feature in it", r"left out ./a/x\nerror: y/.env: never packed"]
+        [r"skipped ./b\u{1b}[2J: no Feature in it", r"left out ./a/x\nerror: y~: never packed"]
     );
     assert!(lines[2].starts_with("a 1.0.0 -> o\\nut/") && lines.len() == 3, "{stderr}");
     std::os::unix::fs::symlink("x", collection.path().join("a/l\nink")).unwrap();
@@ -66,8 +66,8 @@ fn no_name_breaks_a_line() {
         [(".", r"./a/l\nink: a symbolic link"), ("no\nfolder", r"no\nfolder is not a folder")]
     {
         let (_, _, stderr) = run(xtask(collection.path()).args(["package", target]));
-        assert!(stderr.starts_with(&format!("error: {error}")), "{stderr}");
-        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(stderr.lines().all(|line| line.starts_with("error: ")), "{stderr}");
+        assert!(stderr.contains(&format!("error: {error}")), "{stderr}");
     }
     collection.feature("a", "1.0.0", r#","x\ny":1"#);
     std::fs::remove_file(collection.path().join("a/l\nink")).unwrap();

@@ -281,7 +281,7 @@ fn an_archive_behind_an_address_is_a_feature_like_any_other() {
         &here.at(r#","dependsOn":{"@/base":{"x":"y"}},"legacyIds":["golang"]"#),
     );
     let archive = support::pack(&go).unwrap().features[0].archive.clone();
-    let text = String::from_utf8(archive.to_vec()).unwrap();
+    let text = String::from_utf8(archive.bytes().unwrap().to_vec()).unwrap();
     let server = Proxy::start(here.registry.port(), move |seen| {
         let status = if seen.path == "/x/devcontainer-feature-go.tgz" { 200 } else { 404 };
         Some(reply(status, &[], if status == 200 { &text } else { "" }))

@@ -86,7 +86,7 @@ fn gnu_tar_reads_what_is_packed() {
     let packed = package::with_binaries(collection.path(), &binaries).unwrap();
     let out = tempfile::tempdir().unwrap();
     let tgz = out.path().join("f.tgz");
-    std::fs::write(&tgz, &packed.features[0].archive).unwrap();
+    std::fs::write(&tgz, packed.features[0].archive.bytes().unwrap()).unwrap();
     let list =
         Command::new("tar").args(["--utc", "--quoting-style=literal", "-tvf"]).arg(&tgz).output().unwrap();
     assert!(list.status.success() && list.stderr.is_empty(), "{}", String::from_utf8_lossy(&list.stderr));
@@ -134,6 +134,7 @@ fn what_cannot_be_packed_is_named_all_at_once() {
         [
             "@/bare: there is no install.sh, which every Feature needs",
             "@/broken/devcontainer-feature.json: line 1, column 1: unterminated object",
+            "@/broken: there is no install.sh, which every Feature needs",
             "@/linked/passwd: a symbolic link: not every consumer unpacks one; put the file itself here",
             "@/two: the id \"two\" is also claimed by @/one; each id names one Feature",
         ]
@@ -228,7 +229,7 @@ fn only_regular_files_of_a_sane_size_are_read() {
     std::fs::remove_file(&script).unwrap();
     pipe(&script);
     // Sparse: it takes no space, but would take memory.
-    std::fs::File::create(collection.path().join("vast/disk")).unwrap().set_len(513 << 20).unwrap();
+    std::fs::File::create(collection.path().join("vast/disk")).unwrap().set_len(3 << 30).unwrap();
     let path = collection.path().to_owned();
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || sender.send(pack(&path).unwrap_err().to_string()));
@@ -243,7 +244,7 @@ fn only_regular_files_of_a_sane_size_are_read() {
             "@/large/devcontainer-feature.json: larger than 1 MiB; nothing that a Feature says about itself needs that",
             "@/pipe/devcontainer-feature.json: not a regular file; put the file itself here",
             "@/script/install.sh: neither a file nor a folder; remove it",
-            "@/vast/disk: with this file, the Feature is larger than 512 MiB; download what is large in install.sh",
+            "@/vast/disk: with this file, the Feature is larger than 2 GiB; download what is large in install.sh",
         ]
     );
 }

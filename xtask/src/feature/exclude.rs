@@ -1,32 +1,69 @@
-//! What is never packed, whoever asks: secrets, histories and litter.
+//! What is not packed unless its author asks for it: secrets, histories and litter.
 
-/// Names that are left out wherever they appear.
+/// Names that are left out wherever they appear, in lower case.
 const NAMES: &[&str] = &[
+    // Histories.
     ".git",
     ".hg",
     ".svn",
+    ".bzr",
+    ".jj",
+    // Secrets.
     ".env",
+    ".envrc",
     ".netrc",
+    "_netrc",
+    ".git-credentials",
+    ".pgpass",
+    ".ssh",
+    ".gnupg",
+    ".aws",
+    // What tools keep or fetch for themselves.
     "node_modules",
     "__pycache__",
-    ".DS_Store",
-    "Thumbs.db",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    // Editors.
+    ".idea",
+    ".vs",
+    ".vscode",
+    // Operating systems.
+    ".appledouble",
+    ".directory",
+    ".ds_store",
+    ".fseventsd",
+    ".spotlight-v100",
+    ".trashes",
+    "$recycle.bin",
     "desktop.ini",
+    "ehthumbs.db",
+    "thumbs.db",
 ];
 
-/// Endings of editors' swap and backup files.
-const ENDINGS: &[&str] = &[".swp", ".swo", ".swx", "~"];
+/// Endings of editors' swap and backup files, and of what a merge leaves.
+const ENDINGS: &[&str] = &[".swp", ".swo", ".swx", "~", ".orig", ".rej", ".pyc"];
+
+/// Beginnings of locks, of what macOS keeps beside a file, and of what a network file system keeps
+/// of a deleted one.
+const BEGINNINGS: &[&str] = &[".#", "._", ".~lock.", ".nfs0", ".fuse_hidden"];
 
 /// Environment files that hold examples, and no secrets.
 const ENV_EXAMPLES: &[&str] = &[".env.example", ".env.sample", ".env.template"];
 
 /// Whether a file or folder of this name stays out of every archive.
 pub fn is_excluded(name: &str) -> bool {
-    NAMES.contains(&name)
-        || (name.starts_with(".env.") && !ENV_EXAMPLES.contains(&name))
+    let name = name.to_ascii_lowercase();
+    NAMES.contains(&name.as_str())
+        || (name.starts_with(".env.") && !ENV_EXAMPLES.contains(&name.as_str()))
         || ENDINGS.iter().any(|ending| name.ends_with(ending))
-        || name.starts_with(".#")
+        || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
         || (name.len() > 1 && name.starts_with('#') && name.ends_with('#'))
+}
+
+/// Whether it is an environment file.
+pub fn is_environment_file(name: &str) -> bool {
+    name == ".env" || name.starts_with(".env.")
 }
 
 #[cfg(test)]
@@ -46,12 +83,32 @@ mod tests {
             "a~",
             ".#a",
             "#a#",
+            ".ENV",
+            ".Env.Production",
+            "Thumbs.DB",
+            "._install.sh",
+            "x.sh.orig",
+            ".ssh",
+            ".nfs000000001",
         ] {
             assert!(is_excluded(name), "{name}");
         }
-        for name in
-            ["install.sh", ".gitignore", ".gitattributes", "env", ".env.example", ".envrc.md", "git", "#"]
-        {
+        for name in [
+            "install.sh",
+            ".gitignore",
+            ".gitattributes",
+            "env",
+            ".env.example",
+            ".envrc.md",
+            "git",
+            "#",
+            ".npmrc",
+            "id_rsa",
+            "x.pem",
+            ".nfs",
+            "_",
+            "environment",
+        ] {
             assert!(!is_excluded(name), "{name}");
         }
     }

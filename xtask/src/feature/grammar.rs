@@ -5,9 +5,10 @@ use semver::Version;
 /// The largest number that the consumers' version parser takes.
 const MAX_VERSION_NUMBER: u64 = (1 << 53) - 1;
 
-/// Whether a text can be the last part of a repository's name, which is what an id becomes.
+/// Whether a text can be the last part of a repository's name, which is what an id becomes: consumers
+/// and the official CLI lower-case it there.
 pub fn is_id(text: &str) -> bool {
-    is_path_component(text)
+    is_path_component(&text.to_ascii_lowercase())
 }
 
 /// `[a-z0-9]+([._-][a-z0-9]+)*`: what both the official CLI and the distribution spec allow.
@@ -68,28 +69,37 @@ fn is_archive_address(text: &str) -> bool {
     let Some(rest) = text.strip_prefix("https://") else {
         return false;
     };
+    // What follows the path names no file.
+    let rest = rest.split(['?', '#']).next().unwrap_or(rest);
     let file = rest.rsplit('/').next().unwrap_or_default();
-    rest.contains('/')
+    let host = rest.split('/').next().unwrap_or_default();
+    !host.is_empty()
+        && !rest.contains(|c: char| c.is_whitespace() || c.is_control())
         && file.strip_prefix("devcontainer-feature-").and_then(|file| file.strip_suffix(".tgz")).is_some_and(
             |id| !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-'),
         )
 }
 
 fn is_registry_reference(text: &str) -> bool {
+    // Consumers lower-case the whole reference, so upper case is a matter of taste here.
+    let text = text.to_ascii_lowercase();
     let (name, suffix_ok) = if let Some((name, digest)) = text.split_once('@') {
         (name, digest.strip_prefix("sha256:").is_some_and(is_sha256_hex))
     } else {
         match text.rsplit_once(':') {
             Some((name, tag)) if !tag.contains('/') => (name, is_tag(tag)),
-            _ => (text, true),
+            _ => (text.as_str(), true),
         }
     };
     let Some((host, path)) = name.split_once('/') else {
         return false;
     };
-    // Consumers lower-case references, so upper case is a matter of taste here.
-    let path = path.to_ascii_lowercase();
-    suffix_ok && is_host(host) && path.contains('/') && is_repository_path(&path)
+    suffix_ok && is_host(host) && path.contains('/') && is_repository_path(path)
+}
+
+/// Whether a reference is a path, which means something on one machine only.
+pub fn is_local_path(text: &str) -> bool {
+    text.starts_with('/') || text.starts_with("./") || text.starts_with("../") || text.contains('\\')
 }
 
 /// Sixty-four lower-case hexadecimal digits.
@@ -110,10 +120,10 @@ mod tests {
 
     #[test]
     fn ids() {
-        for good in ["a", "claude-code", "a.b_c-d", "0a"] {
+        for good in ["a", "claude-code", "a.b_c-d", "0a", "MyTool", "A"] {
             assert!(is_id(good), "{good}");
         }
-        for bad in ["", "A", "a b", "a/b", "-a", "a-", "a--b", "a__b", "..", "a.", "é"] {
+        for bad in ["", "\u{212a}", "a b", "a/b", "-a", "a-", "a--b", "a__b", "..", "a.", "é"] {
             assert!(!is_id(bad), "{bad}");
         }
     }
@@ -149,6 +159,10 @@ mod tests {
             "ghcr.io/devcontainers/features/common-utils@sha256:0bb92d2da46d760c599d0a41ed88d52521209408b529761417090b62ee16dfd1",
             "localhost:5000/ns/id:1.2.3",
             "https://example.com/x/devcontainer-feature-go.tgz",
+            "https://example.com/devcontainer-feature-My_Tool.tgz?token=a/b#c",
+            "GHCR.io/Owner/Features/Go:1",
+            "ghcr.io/a/b/c@SHA256:0BB92D2DA46D760C599D0A41ED88D52521209408B529761417090B62EE16DFD1",
+            "registry.example.com:8443/a/b:1.2-rc.1",
         ] {
             assert!(is_dependency(good), "{good}");
         }
@@ -163,9 +177,21 @@ mod tests {
             "https://example.com/go.tgz",
             "host/a/b",
             "ghcr.io/a/b c",
+            "ghcr.io/a/b:1@sha256:0bb92d2da46d760c599d0a41ed88d52521209408b529761417090b62ee16dfd1",
+            "ghcr.io/a/b@sha512:0bb92d2da46d760c599d0a41ed88d52521209408b529761417090b62ee16dfd1",
+            "ghcr.io/a//b",
+            "ghcr.io/a/b:99999x/y",
+            "https://example.com/x?devcontainer-feature-go.tgz",
+            "https:///devcontainer-feature-go.tgz",
+            "https://example.com/devcontainer-feature-.tgz",
+            "https://example.com/a b/devcontainer-feature-go.tgz",
         ] {
             assert!(!is_dependency(bad), "{bad}");
         }
+        for path in ["./a", "../a", "/a", "a\\b", ".\\a"] {
+            assert!(is_local_path(path) && !is_dependency(path), "{path}");
+        }
+        assert!(!is_local_path("ghcr.io/a/b"));
         assert!(is_install_order_reference("common-utils"));
         assert!(!is_install_order_reference("common utils"));
     }

@@ -1,13 +1,17 @@
 //! JSON with comments, parsed strictly into values that keep what JavaScript would keep.
 //!
 //! Comments and trailing commas are allowed, because the official CLI allows them. Everything else
-//! that is not JSON is a syntax error with its place: a forgiving parser packs broken Features.
+//! that is not JSON is a syntax error with its place: a forgiving parser packs broken Features. So is
+//! what is JSON, but does not survive the official CLI's way to read and write it.
 
 use std::collections::HashMap;
 
 use jsonc_parser::ast::{ObjectProp, Value};
 use jsonc_parser::common::Ranged;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+
+/// Deeper nesting is nobody's intention, and a way to exhaust a reader's stack.
+const MAX_DEPTH: usize = 200;
 
 /// A JSON value. Numbers are doubles, as in JavaScript.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,6 +125,7 @@ impl Json {
 /// Parses JSON with comments and trailing commas. The byte order mark that editors on Windows write is no part of it.
 pub fn parse(text: &str) -> Result<Json, SyntaxError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    scan(text)?;
     let options = ParseOptions {
         allow_comments: true,
         allow_trailing_commas: true,
@@ -133,15 +138,55 @@ pub fn parse(text: &str) -> Result<Json, SyntaxError> {
         allow_non_finite_numbers: false,
         allow_extended_string_escapes: false,
     };
-    let parsed = parse_to_ast(text, &CollectOptions::default(), &options).map_err(|error| SyntaxError {
-        line: error.line_display(),
-        column: error.column_display(),
-        what: sentence(&error.kind().to_string()),
-    })?;
+    let parsed = parse_to_ast(text, &CollectOptions::default(), &options)
+        .map_err(|error| at(text, error.range().start, &sentence(&error.kind().to_string())))?;
     match parsed.value {
         Some(value) => convert(value, text),
         None => Err(at(text, text.len(), "the file holds no JSON value")),
     }
+}
+
+/// Finds what the parser takes and others do not, before it is parsed.
+fn scan(text: &str) -> Result<(), SyntaxError> {
+    let mut depth = 0_usize;
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let offset = text.len() - rest.len();
+        let length = match c {
+            '"' => string_length(rest),
+            '/' if rest.starts_with("//") => rest.find(['\n', '\r']).unwrap_or(rest.len()),
+            '/' if rest.starts_with("/*") => rest[2..].find("*/").map_or(rest.len(), |end| end + 4),
+            '{' | '[' if depth == MAX_DEPTH => return Err(at(text, offset, "nested too deeply")),
+            '{' | '[' => {
+                depth += 1;
+                1
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                1
+            }
+            c if c.is_whitespace() && !matches!(c, ' ' | '\t' | '\r' | '\n') => {
+                let what = format!("the character {} is no white space in JSON", c.escape_unicode());
+                return Err(at(text, offset, &what));
+            }
+            c => c.len_utf8(),
+        };
+        rest = &rest[length..];
+    }
+    Ok(())
+}
+
+/// The length of the string that a text begins with, its quotes included.
+fn string_length(text: &str) -> usize {
+    let mut escaped = false;
+    for (index, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            b'"' if !escaped => return index + 1,
+            b'\\' => escaped = !escaped,
+            _ => escaped = false,
+        }
+    }
+    text.len()
 }
 
 /// The parser's messages as sentence fragments, and without its advice for other dialects.
@@ -151,6 +196,7 @@ fn sentence(kind: &str) -> String {
 }
 
 fn at(text: &str, offset: usize, what: &str) -> SyntaxError {
+    let offset = (0..=offset).rev().find(|&offset| text.is_char_boundary(offset)).unwrap_or(0);
     let before = &text[..offset];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     SyntaxError {
@@ -243,11 +289,50 @@ mod tests {
             ("", 1, "no JSON value"),
             ("// nothing", 1, "no JSON value"),
             ("{ \"a\": \"\\x41\" }", 1, "escape"),
+            ("{ \"a\": \"\\ud800\" }", 1, "surrogate"),
+            ("{ \"a\": \"\\u12\" }", 1, "four hex digits"),
+            ("{ \"a\": 1. }", 1, "decimal"),
+            ("{ \"a\": 0x1 }", 1, "hexadecimal"),
+            ("{ \"a\": NaN }", 1, "unexpected word"),
+            ("{ \"a\": 1,, }", 1, "unexpected token"),
+            ("[,]", 1, "unexpected comma"),
+            ("{ \"a\" 1 }", 1, "expected colon"),
+            ("{ \"a\": 1; }", 1, "unexpected token"),
+            ("// a carriage return ends a comment, and no line\r\"x", 1, "unterminated string"),
+            ("# no comment\n{}", 1, "unexpected token"),
+            ("{}\n/* unterminated", 2, "unterminated comment"),
+            ("{}\n\0", 2, "unexpected token"),
+            ("{\n\u{a0}}", 2, "\\u{a0} is no white space"),
+            ("{}\u{2028}", 1, "\\u{2028} is no white space"),
+            ("{ \"\\u005f_proto__\": 1 }", 1, "lost in readers"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.what.contains(fragment), "{text:?}: {error}");
             assert_eq!(error.line, line, "{text:?}: {error}");
         }
+    }
+
+    #[test]
+    fn odd_white_space_is_no_error_where_it_means_nothing() {
+        for text in [
+            "// \u{a0}\r{}",
+            "/* \u{feff} \" */{}",
+            "{\"\u{a0}\\\"\u{2028}\":\"\\\\\"}",
+            "{\"//\":\"/*\"}// \"",
+            "\t\r\n {}",
+        ] {
+            assert!(parse(text).is_ok(), "{text:?}: {:?}", parse(text));
+        }
+    }
+
+    #[test]
+    fn depth_has_an_end() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(parse(&nested(MAX_DEPTH)).is_ok());
+        assert_eq!(parse(&nested(MAX_DEPTH + 1)).unwrap_err().what, "nested too deeply");
+        assert_eq!(parse(&"[{\"a\":".repeat(200_000)).unwrap_err().what, "nested too deeply");
+        let wide = format!("[{}1]", "[],".repeat(10_000));
+        assert!(parse(&wide).is_ok());
     }
 
     #[test]

@@ -105,7 +105,7 @@ fn check_id<'a>(object: &'a Object, folder: &str, problems: &mut Problems<'_>) -
     let id = require_text(object, "id", problems)?;
     if !grammar::is_id(id) {
         problems.add(format!(
-            "the id \"{id}\" cannot name a repository; use lower-case letters and digits with single \".\", \"_\" or \"-\" between them"
+            "the id \"{id}\" cannot name a repository; use letters and digits with single \".\", \"_\" or \"-\" between them"
         ));
     } else if id != folder {
         problems.add(format!("the id \"{id}\" differs from its folder \"{folder}\"; give both one name"));
@@ -126,16 +126,20 @@ fn check_version(object: &Object, problems: &mut Problems<'_>) -> Option<Version
 
 fn check_legacy_ids(object: &Object, id: Option<&str>, problems: &mut Problems<'_>) -> Vec<String> {
     let mut ids: Vec<String> = Vec::new();
-    for legacy in object.get("legacyIds").and_then(Json::as_array).unwrap_or_default() {
+    let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
+    for (index, legacy) in
+        object.get("legacyIds").and_then(Json::as_array).unwrap_or_default().iter().enumerate()
+    {
         let Some(legacy) = legacy.as_str() else {
             continue;
         };
+        let path = format!("\"legacyIds[{index}]\" (\"{legacy}\")");
         if !grammar::is_id(legacy) {
-            problems.add(format!("the legacy id \"{legacy}\" cannot name a repository"));
-        } else if Some(legacy) == id {
-            problems.add(format!("the legacy id \"{legacy}\" is the id itself; remove it"));
-        } else if ids.iter().any(|known| known == legacy) {
-            problems.add(format!("the legacy id \"{legacy}\" is listed twice"));
+            problems.add(format!("{path} cannot name a repository"));
+        } else if id.is_some_and(|id| same(id, legacy)) {
+            problems.add(format!("{path} is the id itself; remove it"));
+        } else if ids.iter().any(|known| same(known, legacy)) {
+            problems.add(format!("{path} is listed twice"));
         } else {
             ids.push(legacy.to_owned());
         }
@@ -160,6 +164,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table with a line for each rule")]
     fn each_rule_has_its_sentence() {
         let table: &[(String, &str)] = &[
             ("{".to_owned(), "line 1, column 1: unterminated object"),
@@ -245,12 +250,40 @@ mod tests {
             (with(r#""postStartCommand":{"a":{}}"#), "\"postStartCommand.a\" must be a string or a list"),
             (with(r#""onCreateCommand":["a",1]"#), "\"onCreateCommand[1]\" must be a string"),
             (with(r#""initializeCommand":"x""#), "unknown property \"initializeCommand\""),
-            (with(r#""installsAfter":["a b"]"#), "\"installsAfter\" names \"a b\""),
-            (with(r#""dependsOn":{"./b":{}}"#), "\"dependsOn\" names \"./b\""),
+            (
+                with(r#""installsAfter":["git","a b"]"#),
+                "\"installsAfter[1]\" (\"a b\") is no reference to a published Feature",
+            ),
+            (
+                with(r#""installsAfter":["./b"]"#),
+                "\"installsAfter[0]\" (\"./b\") is a path, which leads nowhere",
+            ),
+            (with(r#""dependsOn":{"./b":{}}"#), "\"dependsOn['./b']\" is a path, which leads nowhere"),
+            (with(r#""dependsOn":{"git":{}}"#), "\"dependsOn.git\" is no reference to a published Feature"),
+            (
+                with(
+                    r#""options":{"a-b":{"type":"boolean","default":true},"A.B":{"type":"boolean","default":true}}"#,
+                ),
+                "\"options['A.B']\" and \"options.a-b\" both come to install.sh as A_B",
+            ),
+            (
+                with(
+                    r#""options":{"_remoteUser":{"type":"string","default":""},"_remote_user":{"type":"string","default":""}}"#,
+                ),
+                "\"options._remote_user\" comes to install.sh as _REMOTE_USER",
+            ),
+            (
+                with(r#""options":{"7":{"type":"string","default":""}}"#),
+                "the name of \"options.7\" leaves nothing",
+            ),
             (with(r#""dependsOn":{"ghcr.io/a/b/c":1}"#), "must be an object of options, and is a number"),
-            (with(r#""legacyIds":["A"]"#), "the legacy id \"A\" cannot name a repository"),
-            (with(r#""legacyIds":["a"]"#), "the legacy id \"a\" is the id itself"),
-            (with(r#""legacyIds":["b","b"]"#), "the legacy id \"b\" is listed twice"),
+            (with(r#""legacyIds":["c","a b"]"#), "\"legacyIds[1]\" (\"a b\") cannot name a repository"),
+            (with(r#""legacyIds":["A"]"#), "\"legacyIds[0]\" (\"A\") is the id itself"),
+            (with(r#""legacyIds":["b","B"]"#), "\"legacyIds[1]\" (\"B\") is listed twice"),
+            (
+                r#"{"id":"A","version":"1.0.0","name":"A"}"#.to_owned(),
+                "the id \"A\" differs from its folder \"a\"",
+            ),
         ];
         for (text, expected) in table {
             let found = problems(text);

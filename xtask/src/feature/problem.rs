@@ -58,6 +58,15 @@ impl fmt::Display for InvalidFeatures {
     }
 }
 
+/// The JSON path of an object's member, as in `options.version` or `dependsOn['ghcr.io/a/b/c']`.
+pub fn member(object: &str, name: &str) -> String {
+    if !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-') {
+        format!("{object}.{name}")
+    } else {
+        format!("{object}['{name}']")
+    }
+}
+
 /// A path in a message, in one line whatever its name holds.
 pub fn shown(path: &Path) -> String {
     one_line(&path.to_string_lossy())

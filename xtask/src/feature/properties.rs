@@ -3,7 +3,7 @@
 use super::grammar;
 use super::json::{Json, Object};
 use super::options;
-use super::problem::Problems;
+use super::problem::{Problems, member};
 
 /// The shape of a property's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ fn check_shape(name: &str, shape: Shape, value: &Json, problems: &mut Problems<'
         Shape::TextMap => match value {
             Json::Object(map) => {
                 for (key, item) in map.iter() {
-                    expect(&format!("{name}.{key}"), item, "a string", item.as_str().is_some(), problems);
+                    expect(&member(name, key), item, "a string", item.as_str().is_some(), problems);
                 }
             }
             _ => expect(name, value, "an object of strings", false, problems),
@@ -98,10 +98,13 @@ fn check_shape(name: &str, shape: Shape, value: &Json, problems: &mut Problems<'
         },
         Shape::Command => check_command(name, value, problems),
         Shape::InstallOrder => {
-            for text in texts(name, value, problems) {
+            texts(name, value, problems);
+            for (index, item) in value.as_array().unwrap_or_default().iter().enumerate() {
+                let Some(text) = item.as_str() else { continue };
                 if !grammar::is_install_order_reference(text) {
                     problems.add(format!(
-                        "\"{name}\" names \"{text}\", which is no reference to a Feature; write it as in \"ghcr.io/owner/repository/id\""
+                        "\"{name}[{index}]\" (\"{text}\") is {}; write it as in \"ghcr.io/owner/repository/id\"",
+                        no_reference(text)
                     ));
                 }
             }
@@ -144,7 +147,7 @@ fn check_mount(name: &str, mount: &Json, problems: &mut Problems<'_>) {
         return expect(name, mount, "an object with \"type\" and \"target\"", false, problems);
     };
     for (key, value) in mount.iter() {
-        let path = format!("{name}.{key}");
+        let path = member(name, key);
         match key {
             "type" => match value.as_str() {
                 Some("bind" | "volume") => {}
@@ -170,7 +173,7 @@ fn check_command(name: &str, value: &Json, problems: &mut Problems<'_>) {
         }
         Json::Object(commands) => {
             for (key, command) in commands.iter() {
-                let path = format!("{name}.{key}");
+                let path = member(name, key);
                 match command {
                     Json::String(_) => {}
                     Json::Array(_) => {
@@ -185,13 +188,23 @@ fn check_command(name: &str, value: &Json, problems: &mut Problems<'_>) {
 }
 
 fn check_dependency(reference: &str, choice: &Json, problems: &mut Problems<'_>) {
+    let path = member("dependsOn", reference);
     if !grammar::is_dependency(reference) {
         problems.add(format!(
-            "\"dependsOn\" names \"{reference}\", which nobody can fetch; write it as in \"ghcr.io/owner/repository/id:1\""
+            "\"{path}\" is {}; write it as in \"ghcr.io/owner/repository/id:1\"",
+            no_reference(reference)
         ));
     }
     match choice {
         Json::Object(_) | Json::String(_) | Json::Bool(_) => {}
-        _ => expect(&format!("dependsOn.{reference}"), choice, "an object of options", false, problems),
+        _ => expect(&path, choice, "an object of options", false, problems),
+    }
+}
+
+fn no_reference(text: &str) -> &'static str {
+    if grammar::is_local_path(text) {
+        "a path, which leads nowhere once this Feature is published: publish that one, too"
+    } else {
+        "no reference to a published Feature"
     }
 }

@@ -12,6 +12,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
 use super::digest::Digest;
+use crate::payload::Payload;
 
 /// How much of a source is in memory at a time, for each upload: one piece that is read, one that waits, one that is sent.
 const PIECE: usize = 256 << 10;
@@ -29,6 +30,19 @@ pub struct Content {
     digest: Digest,
     size: u64,
     bytes: Place,
+}
+
+impl Source for Payload {
+    fn open(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(self.reader_from(offset)))
+    }
+}
+
+impl From<Payload> for Content {
+    fn from(payload: Payload) -> Self {
+        let (digest, size) = (payload.digest().clone(), payload.len());
+        Self::source(Arc::new(payload), digest, size)
+    }
 }
 
 #[derive(Clone)]

@@ -9,6 +9,7 @@ pub mod digest;
 pub mod docker_config;
 pub mod download;
 pub mod error;
+pub mod link;
 pub mod manifest;
 pub mod manifests;
 pub mod push;

@@ -5,6 +5,7 @@ use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 
 use super::error::OciError;
+use super::link;
 use super::reference::Repository;
 use super::transport::{Call, Client, Reply};
 
@@ -58,27 +59,10 @@ pub async fn list(client: &Client, repository: &Repository) -> Result<Vec<String
     })
 }
 
-/// The address in `Link: <…>; rel="next"`.
+/// The address of the next page.
 fn next(client: &Client, reply: &Reply) -> Result<Option<Url>, OciError> {
     let links = reply.headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
-    let Some(target) = links.flat_map(|value| value.split(", <")).find_map(next_target) else {
-        return Ok(None);
-    };
-    let url = reply.url.join(target).map_err(|_| client.protocol(reply, "its Link is no address"))?;
-    if url.origin() == reply.url.origin() {
-        Ok(Some(url))
-    } else {
-        Err(client.protocol(reply, "its Link leads to another host"))
-    }
-}
-
-fn next_target(link: &str) -> Option<&str> {
-    let (target, parameters) = link.trim().trim_start_matches('<').split_once('>')?;
-    let is_next = parameters.split(';').any(|parameter| {
-        let parameter = parameter.trim();
-        parameter.eq_ignore_ascii_case("rel=next") || parameter.eq_ignore_ascii_case("rel=\"next\"")
-    });
-    is_next.then_some(target)
+    link::next(&reply.url, links).map_err(|what| client.protocol(reply, what))
 }
 
 #[cfg(test)]
@@ -94,20 +78,6 @@ mod tests {
         for text in [r#"{"errors":[{"code":"X"}]}"#, "{}", "null", "[]", r#"{"tags":{}}"#, r#"{"tags":[1]}"#]
         {
             assert!(read(text).is_err_and(|error| error.is_data()), "{text}");
-        }
-    }
-
-    #[test]
-    fn links() {
-        for (link, expected) in [
-            ("</v2/a/tags/list?n=2&last=b>; rel=\"next\"", Some("/v2/a/tags/list?n=2&last=b")),
-            ("</x>; rel=next", Some("/x")),
-            ("</x>; title=\"t\"; rel=\"next\"", Some("/x")),
-            ("</x>; rel=\"prev\"", None),
-            ("/x; rel=next", None),
-            ("", None),
-        ] {
-            assert_eq!(next_target(link), expected, "{link}");
         }
     }
 }

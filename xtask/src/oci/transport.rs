@@ -18,8 +18,9 @@ use super::content::{Content, ReadAgainError};
 use super::credentials::{Credentials, Sources};
 use super::digest::Digest;
 use super::error::OciError;
+use super::link;
 use super::realm;
-use super::reference::{Registry, Repository, is_local_host};
+use super::reference::{Registry, Repository};
 use super::retry;
 use super::said::{detail, printable, root_cause};
 use super::secret::Known;
@@ -288,13 +289,7 @@ impl Client {
     pub fn location(&self, reply: &Reply) -> Result<Url, OciError> {
         let location = reply.headers.get(LOCATION).and_then(|value| value.to_str().ok());
         let location = location.ok_or_else(|| self.protocol(reply, "the header Location is missing"))?;
-        let url = reply.url.join(location).map_err(|_| self.protocol(reply, "its Location is no address"))?;
-        let downgrade = reply.url.scheme() == "https" && url.scheme() != "https";
-        let local = url.scheme() == "http" && url.host_str().is_some_and(is_local_host);
-        if downgrade || !(local || url.scheme() == "https") {
-            return Err(self.protocol(reply, "its Location leads away from HTTPS"));
-        }
-        Ok(url)
+        link::location(&reply.url, location).map_err(|what| self.protocol(reply, what))
     }
 
     async fn follow(&self, repository: &Repository, call: &Call) -> Result<Reply, OciError> {

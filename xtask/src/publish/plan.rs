@@ -101,7 +101,7 @@ async fn release(
     let artifact = Artifact::new(
         Kind::Feature { metadata: &annotation },
         &feature.file_name(),
-        Content::memory(feature.archive.clone()),
+        Content::from(feature.archive.clone()),
         on_github(client),
     );
     let version = metadata.version.clone();

@@ -85,7 +85,7 @@ fn what_a_registry_lost_is_uploaded_again() {
     let folder = collection.feature("a", "1.0.0", "");
     let packed = collection.pack();
     let plan = push(registry.port(), &packed).unwrap();
-    let layer = &packed.features[0].archive;
+    let layer = &packed.features[0].archive.bytes().unwrap();
     let listed = &plan.collection.artifact.layer.read().unwrap();
     for lost in [layer.as_ref(), listed.as_ref(), b"{}"] {
         lose(registry.root.path(), lost);
