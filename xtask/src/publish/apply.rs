@@ -172,7 +172,7 @@ async fn look(client: &Client, release: &Release) -> Result<Free, OciError> {
 /// What became of a version's tags.
 struct Moved {
     set: Vec<String>,
-    /// Set last, and not read back yet.
+    /// Written, and not read back yet.
     unconfirmed: Vec<String>,
 }
 
@@ -198,25 +198,22 @@ async fn set_tags(client: &Client, release: &Release, free: &[String]) -> anyhow
     let (exact, floating): (Vec<String>, Vec<String>) = rest.into_iter().partition(|tag| *tag == exact);
     let mut free_now = exact.clone();
     for (step, next) in [(&exact, &floating), (&floating, &latest), (&latest, &Vec::new())] {
-        // While one step's tags are written, those of the step before are read back, and the next are looked at.
+        // While one step's tags are written, the next are looked at. They are read back when all are set: a registry may
+        // stumble over reads of a manifest while that is written (Debian's answers 500).
         let begun = Instant::now();
         let put = step.iter().filter(|tag| free_now.contains(tag)).map(|tag| async move {
             manifests::put(client, repository, tag, manifest).await.map(|()| tag.clone())
         });
-        let (put, (), free) = tokio::try_join!(
-            try_join_all(put),
-            confirm(client, release, &unconfirmed),
-            plan::free_tags(client, release, next),
-        )?;
+        let (put, free) = tokio::try_join!(try_join_all(put), plan::free_tags(client, release, next))?;
         // A look is no good for long.
         free_now = if begun.elapsed() > FRESH { plan::free_tags(client, release, next).await? } else { free };
-        set.extend(put.iter().cloned());
-        unconfirmed = put;
+        unconfirmed.extend(put.iter().cloned());
+        set.extend(put);
     }
     Ok(Moved { set, unconfirmed })
 }
 
-/// Reads the last tags back, and gives those back that a newer version was to have: its publisher and we may both have
+/// Reads the tags back, and gives those up that a newer version was to have: its publisher and we may both have
 /// looked before either wrote.
 async fn settle(client: &Client, release: &Release, moved: &mut Moved) -> Result<(), OciError> {
     let Release { repository, artifact, version, .. } = release;

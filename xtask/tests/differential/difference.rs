@@ -19,6 +19,8 @@ pub enum Difference {
     PreRelease,
     /// A Feature that is published alone leaves the others listed.
     OneFeature,
+    /// An older major version's fix leaves the newest version listed.
+    BackPort,
     /// Links are refused.
     SymbolicLink,
     /// Secrets and litter stay out.
@@ -28,7 +30,7 @@ pub enum Difference {
 }
 
 /// Every one of them; each has a test that sees it.
-pub const ALL: [Difference; 10] = [
+pub const ALL: [Difference; 11] = [
     Difference::Archive,
     Difference::InvalidFeature,
     Difference::PublishedVersion,
@@ -36,6 +38,7 @@ pub const ALL: [Difference; 10] = [
     Difference::Afterwards,
     Difference::PreRelease,
     Difference::OneFeature,
+    Difference::BackPort,
     Difference::SymbolicLink,
     Difference::LeftOut,
     Difference::Credentials,
@@ -54,6 +57,7 @@ impl Difference {
             Self::Afterwards => "afterwards",
             Self::PreRelease => "pre-release",
             Self::OneFeature => "one Feature of a collection",
+            Self::BackPort => "fix of an older version",
             Self::SymbolicLink => "symbolic links",
             Self::LeftOut => "`.git`, `.env`, editors' litter",
             Self::Credentials => "credentials",
