@@ -138,6 +138,7 @@ fn play(seed: u64, total: &Total) -> Result<(), String> {
         let faults = faults(&mut dice);
         let shown: Vec<String> = faults.iter().map(Fault::to_string).collect();
         writeln!(log, "{}: {}", step.what, shown.join(" ")).unwrap();
+        reader.two_at_once(step.packs.len() > 1);
         let wrong = Arc::new(Mutex::new(None));
         let (noted, looks) = (Arc::clone(&wrong), Arc::clone(&reader));
         let (looked, counted) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
@@ -185,6 +186,7 @@ fn play(seed: u64, total: &Total) -> Result<(), String> {
             }
         }
     }
+    reader.two_at_once(false);
     let healed =
         again(reader.port(), &reader, &steps).map_err(|what| format!("{log}while healing: {what}"))?;
     let other = fast_folder();
