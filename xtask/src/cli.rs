@@ -87,11 +87,31 @@ pub struct PublishArgs {
     #[arg(long)]
     pub dry_run: bool,
     /// Publish to the embedded registry under target/registry; needs no account
-    #[arg(long)]
+    #[arg(long, conflicts_with = "username")]
     pub local: bool,
     /// Nothing but JSON on standard output
     #[arg(long)]
     pub json: bool,
+    /// Who we are to the registry.
+    #[command(flatten)]
+    pub auth: AuthArgs,
+}
+
+/// Flags of every command that talks to a registry.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AuthArgs {
+    /// User to log in as; the password comes with --password-stdin
+    #[arg(long, value_name = "NAME", requires = "password_stdin")]
+    pub username: Option<String>,
+    /// Read the password or token of --username from standard input
+    #[arg(long, requires = "username")]
+    pub password_stdin: bool,
+    /// Another host that may see the registry's credentials; can be repeated
+    #[arg(long, value_name = "[REGISTRY=]HOST", alias = "allow-cross-origin-auth-host")]
+    pub allow_auth_host: Vec<String>,
+    /// What the official CLI has to be told, and what is always so here
+    #[arg(long, hide = true)]
+    pub oci_auth_hardening: bool,
 }
 
 /// Flags of `registry`.

@@ -13,6 +13,7 @@ pub mod docs;
 pub mod exit;
 pub mod feature;
 pub mod kernels;
+pub mod login;
 pub mod oci;
 pub mod output_folder;
 pub mod package;

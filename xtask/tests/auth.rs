@@ -129,7 +129,7 @@ fn a_realm_elsewhere_gets_nothing() {
     assert!(thief.seen().is_empty(), "a realm that nobody trusts was asked");
     // Named by the user, it is fine.
     let mut trusting = with_variable(proxy.port, PASSWORD);
-    trusting.sources.trusted_realms = pair;
+    trusting.sources.trusted_hosts = pair;
     push_to(&trusting, &one_feature(), false).0.unwrap();
     assert!(!thief.seen().is_empty());
 }
@@ -186,7 +186,9 @@ fn credentials_are_looked_for_in_order() {
         github_token: Some(Secret::new("gh")),
         ..Sources::default()
     };
-    let found = |sources: &Sources, host: &str| sources.find(&registry(host)).unwrap().describe();
+    let keyring = |sources: &Sources, host: &str| sources.keyring(&registry(host), &|_| {});
+    let repository = xtask::oci::reference::Repository::parse(NAMESPACE).unwrap();
+    let found = |sources: &Sources, host: &str| keyring(sources, host).unwrap().find(&repository).describe();
     let file = format!("with the credentials from {}", home.path().join("config.json").display());
     assert_eq!(found(&sources, "ghcr.io"), "with the credentials from GITHUB_TOKEN");
     assert_eq!(found(&sources, "localhost:5000"), "without credentials");
@@ -201,18 +203,14 @@ fn credentials_are_looked_for_in_order() {
     sources.oci_auth = Some(Secret::new("ghcr.io|u|t"));
     assert_eq!(found(&sources, "ghcr.io"), "with the credentials from DEVCONTAINERS_OCI_AUTH");
     sources.oci_auth = Some(Secret::new("ghcr.io|t0ps3cret"));
-    let error = sources.find(&registry("ghcr.io")).unwrap_err().to_string();
+    let error = keyring(&sources, "ghcr.io").unwrap_err().to_string();
     assert!(error.contains("is incomplete") && !error.contains("t0ps3cret"), "{error}");
     sources.oci_auth = None;
     config("{");
-    assert!(sources.find(&registry("ghcr.io")).unwrap_err().to_string().contains("is not JSON: line 1"));
+    assert!(keyring(&sources, "ghcr.io").unwrap_err().to_string().contains("is not JSON: line 1"));
     config(r#"{"credHelpers":{"ghcr.io":"../../bin/sh"}}"#);
     assert!(
-        sources
-            .find(&registry("ghcr.io"))
-            .unwrap_err()
-            .to_string()
-            .contains("cannot name a credential helper")
+        keyring(&sources, "ghcr.io").unwrap_err().to_string().contains("cannot name a credential helper")
     );
     sources.github_host = Some("github.example".to_owned());
     sources.docker_config = None;

@@ -1,6 +1,6 @@
 //! Sending a request: authentication, redirects, warnings, and errors that keep secrets.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,14 +10,17 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION, WARNING};
 use reqwest::{Method, StatusCode, Url};
 use sha2::{Digest as _, Sha256};
 
-use super::auth::Authorization;
-use super::credentials::{Credentials, Sources};
+use super::credentials::Credentials;
 use super::digest::Digest;
 use super::error::OciError;
-use super::realm;
+use super::grants::{Grant, Grants, Scope};
+use super::keyring::Keyring;
+use super::known::Known;
+use super::proxy::Routes;
+use super::realm::{self, Trusted};
 use super::reference::{Registry, Repository, is_local_host};
 use super::said::{detail, printable, root_cause};
-use super::secret::Known;
+use super::sources::Sources;
 
 /// What an answer may weigh in memory unless its call says otherwise, and what any refusal may.
 const MAX_BODY: usize = 4 << 20;
@@ -41,10 +44,10 @@ pub struct Client {
     pub(super) registry: Registry,
     pub(super) base: Url,
     pub(super) access: Access,
-    pub(super) credentials: Credentials,
-    pub(super) trusted_realms: String,
-    /// What was granted, by repository.
-    granted: Mutex<HashMap<Repository, Authorization>>,
+    pub(super) keyring: Keyring,
+    pub(super) trusted: Trusted,
+    pub(super) grants: Grants,
+    routes: Routes,
     /// What no message may repeat.
     secrets: Mutex<Known>,
     notes: Notes,
@@ -65,6 +68,8 @@ pub struct Call {
     pub body: Option<Bytes>,
     /// What becomes of the answer's body.
     pub take: Take,
+    /// The repository that a blob is to be mounted from: the authorization has to cover it.
+    pub mount_from: Option<Repository>,
 }
 
 /// What becomes of an answer's body.
@@ -91,6 +96,10 @@ pub struct Reply {
     pub url: Url,
     /// Method and path of the request, for messages.
     pub request: String,
+    /// With which credentials it was sent, for messages.
+    pub(super) with: String,
+    /// What was shown with it.
+    pub(super) grant: Option<Arc<Grant>>,
 }
 
 impl fmt::Debug for Client {
@@ -105,7 +114,14 @@ impl fmt::Debug for Client {
 impl Call {
     /// A request without headers or body.
     pub fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: None, take: Take::Memory(MAX_BODY) }
+        Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: None,
+            take: Take::Memory(MAX_BODY),
+            mount_from: None,
+        }
     }
 
     /// Method and path: a query may hold what others must not see.
@@ -125,28 +141,37 @@ impl Client {
         // Fails when a provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let base = registry.url()?;
+        let keyring = sources.keyring(&registry, &*notes)?;
+        let trusted = Trusted::parse(&sources.trusted_hosts)?;
+        let mut routes = Routes::default();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("agent-sandbox-xtask/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
             .connect_timeout(Duration::from_secs(30))
             .read_timeout(Duration::from_secs(300));
         if registry.is_local() {
             // No TLS, so no certificates to look for; and no proxy reaches this machine's loopback.
-            builder = builder.tls_certs_only([]).no_proxy();
+            builder = builder.tls_certs_only([]);
+        } else {
+            routes = sources.proxies.routes(base.scheme())?;
+            builder = sources.certificates.apply(builder, &*notes)?.proxy(routes.clone().into_proxy());
         }
         let http = builder.build().map_err(|error| OciError::Unreachable {
             host: registry.to_string(),
             reason: format!("the HTTP client cannot be set up ({})", root_cause(&error)),
         })?;
-        let credentials = sources.find(&registry)?;
+        let mut secrets = keyring.secrets();
+        secrets.extend(&routes.secrets());
         Ok(Self {
             http,
             base,
             access,
-            secrets: Mutex::new(credentials.secrets()),
-            credentials,
-            trusted_realms: sources.trusted_realms.clone(),
-            granted: Mutex::default(),
+            secrets: Mutex::new(secrets),
+            keyring,
+            trusted,
+            grants: Grants::default(),
+            routes,
             notes,
             warned: Mutex::default(),
             registry,
@@ -172,13 +197,13 @@ impl Client {
 
     /// Sends a request, follows redirects of reads, and authenticates once if asked to.
     pub async fn send(&self, repository: &Repository, call: Call) -> Result<Reply, OciError> {
-        let reply = self.follow(repository, &call).await?;
-        if reply.status != StatusCode::UNAUTHORIZED || !self.is_registry(&reply.url) {
+        let scope = Scope { repository: repository.clone(), from: call.mount_from.clone() };
+        let reply = self.follow(&scope, &call).await?;
+        if !self.asks(&reply) {
             return Ok(reply);
         }
-        let authorization = super::auth::answer(self, repository, &reply).await?;
-        self.granted.lock().unwrap_or_else(PoisonError::into_inner).insert(repository.clone(), authorization);
-        self.follow(repository, &call).await
+        self.renew(&scope, &reply).await?;
+        self.follow(&scope, &call).await
     }
 
     /// An error for an answer that should have been another.
@@ -188,8 +213,18 @@ impl Client {
         let detail = detail(&reply.body, &secrets);
         // After a redirect the path is the registry's choice, too.
         let request = secrets.hide(&reply.request);
+        let registry = self.registry.to_string();
         match reply.status.as_u16() {
-            401 | 403 => OciError::Unauthorized { host, request, with: self.credentials.describe(), detail },
+            401 | 403 if !self.trusted.realm(&self.base, &reply.url) => {
+                OciError::Elsewhere { registry, host, request, detail }
+            }
+            401 | 403 => OciError::Unauthorized {
+                registry: registry.into(),
+                host,
+                request,
+                with: reply.with.clone(),
+                detail,
+            },
             status => OciError::Refused { host, status, request, detail },
         }
     }
@@ -224,10 +259,10 @@ impl Client {
         Ok(url)
     }
 
-    async fn follow(&self, repository: &Repository, call: &Call) -> Result<Reply, OciError> {
+    async fn follow(&self, scope: &Scope, call: &Call) -> Result<Reply, OciError> {
         let mut call = call.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let reply = self.exchange(repository, &call).await?;
+            let reply = self.exchange(scope, &call).await?;
             let read = matches!(call.method, Method::GET | Method::HEAD);
             if !(read && reply.status.is_redirection() && reply.headers.contains_key(LOCATION)) {
                 return Ok(reply);
@@ -241,23 +276,26 @@ impl Client {
         })
     }
 
-    /// Whether an address is the registry's own, the only place that sees the authorization.
-    fn is_registry(&self, url: &Url) -> bool {
-        url.origin() == self.base.origin()
+    /// Whether an address may see the authorization: the registry's own, and those that the user named.
+    pub(super) fn may_see(&self, url: &Url) -> bool {
+        self.trusted.address(&self.base, url)
     }
 
-    async fn exchange(&self, repository: &Repository, call: &Call) -> Result<Reply, OciError> {
+    async fn exchange(&self, scope: &Scope, call: &Call) -> Result<Reply, OciError> {
         let mut headers = call.headers.clone();
-        if self.is_registry(&call.url)
-            && let Some(granted) = self.granted.lock().unwrap_or_else(PoisonError::into_inner).get(repository)
-        {
-            headers.insert(AUTHORIZATION, granted.header()?);
+        let grant = if self.may_see(&call.url) { self.authorization(scope).await? } else { None };
+        if let Some(grant) = &grant {
+            headers.insert(AUTHORIZATION, grant.authorization.header()?);
         }
         let mut request = self.http.request(call.method.clone(), call.url.clone()).headers(headers);
         if let Some(body) = &call.body {
             request = request.body(body.clone());
         }
-        let reply = self.receive(request, &call.url, call.describe(), call.take).await?;
+        let mut reply = self.receive(request, &call.url, call.describe(), call.take).await?;
+        if grant.is_some() {
+            reply.with = self.keyring.find(&scope.repository).describe();
+        }
+        reply.grant = grant;
         self.warn(&reply.headers);
         Ok(reply)
     }
@@ -272,7 +310,10 @@ impl Client {
     ) -> Result<Reply, OciError> {
         let unreachable = |error: &reqwest::Error| OciError::Unreachable {
             host: realm::authority(url).unwrap_or_default(),
-            reason: root_cause(error),
+            reason: match self.routes.describe(url) {
+                Some(proxy) => format!("{} (through the proxy {proxy})", root_cause(error)),
+                None => root_cause(error),
+            },
         };
         let mut response = request.send().await.map_err(|error| unreachable(&error))?;
         let status = response.status();
@@ -299,7 +340,16 @@ impl Client {
             body.extend_from_slice(&chunk);
         }
         let digest = hasher.map(Digest::finish);
-        Ok(Reply { status, headers, body: body.freeze(), digest, url: url.clone(), request: describe })
+        Ok(Reply {
+            status,
+            headers,
+            body: body.freeze(),
+            digest,
+            url: url.clone(),
+            request: describe,
+            with: Credentials::Anonymous.describe(),
+            grant: None,
+        })
     }
 
     /// Shows the registry's own warnings, which are for the user.

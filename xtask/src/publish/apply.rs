@@ -6,7 +6,9 @@
 
 use crate::oci::error::OciError;
 use crate::oci::manifests;
+use crate::oci::permission;
 use crate::oci::push;
+use crate::oci::reference::Repository;
 use crate::oci::tag_list;
 use crate::oci::tags;
 use crate::oci::transport::Client;
@@ -21,6 +23,7 @@ const MAX_PUSHES: usize = 5;
 /// Uploads everything, then sets the tags, and the collection last: who finds it finds its Features.
 /// The plan's tags are afterwards those that were set.
 pub async fn apply(client: &Client, plan: &mut Plan) -> anyhow::Result<()> {
+    permission::prove(client, &written(plan)).await?;
     for release in &plan.releases {
         if release.present {
             push::restore(client, &release.repository, &release.artifact).await?;
@@ -40,6 +43,16 @@ pub async fn apply(client: &Client, plan: &mut Plan) -> anyhow::Result<()> {
         release.tags = set_tags(client, release).await?;
     }
     collection(client, &mut plan.collection).await
+}
+
+/// The repositories in which something is to be written.
+fn written(plan: &Plan) -> Vec<Repository> {
+    let releases = plan.releases.iter().filter(|release| !release.present || !release.tags.is_empty());
+    let mut repositories: Vec<_> = releases.map(|release| release.repository.clone()).collect();
+    if !plan.collection.present {
+        repositories.push(plan.collection.repository.clone());
+    }
+    repositories
 }
 
 /// Sets the exact version, then those floating tags that are still this version's to take.

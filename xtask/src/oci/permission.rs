@@ -1,0 +1,121 @@
+//! The right to write, proved before the first byte is sent.
+//!
+//! A token's own words are no proof: registries grant tokens that are good for less than was asked
+//! for. An upload that is begun is one, and leaves nothing behind.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use reqwest::header::{CONTENT_LENGTH, HeaderValue};
+use reqwest::{Method, StatusCode, Url};
+
+use super::error::OciError;
+use super::reference::Repository;
+use super::transport::{Call, Client};
+
+/// How many uploads are begun or cancelled at a time.
+const AT_A_TIME: usize = 16;
+/// How many repositories an error names.
+const NAMED: usize = 3;
+
+/// Uploads that were begun, one a repository, and that nothing was sent to yet.
+#[derive(Debug, Default)]
+pub struct Uploads(HashMap<Repository, Option<Url>>);
+
+impl Uploads {
+    /// Where a repository's first blob can go, if the registry said so; only once.
+    pub fn take(&mut self, repository: &Repository) -> Option<Url> {
+        self.0.get_mut(repository)?.take()
+    }
+
+    /// Cancels those that were not taken.
+    pub async fn cancel(self, client: &Client) {
+        let left = self.0.into_iter().filter_map(|(repository, url)| Some((repository, url?)));
+        futures_util::stream::iter(left)
+            .for_each_concurrent(AT_A_TIME, async |(repository, url)| {
+                // What storage elsewhere keeps of an upload is the registry's to cancel.
+                if client.may_see(&url) {
+                    // One that stays is empty, and the registry ends it by itself.
+                    let _ = client.send(&repository, empty(Method::DELETE, url)).await;
+                }
+            })
+            .await;
+    }
+}
+
+/// Proves that every repository may be written to, and leaves no trace.
+pub async fn prove(client: &Client, repositories: &[Repository]) -> Result<(), OciError> {
+    begin(client, repositories).await?.cancel(client).await;
+    Ok(())
+}
+
+/// Begins an upload in every repository; where one may not be written to, none is left begun.
+pub async fn begin(client: &Client, repositories: &[Repository]) -> Result<Uploads, OciError> {
+    let mut answers: Vec<_> = futures_util::stream::iter(repositories.iter().enumerate())
+        .map(async |(index, repository)| (index, repository, begin_one(client, repository).await))
+        .buffer_unordered(AT_A_TIME)
+        .collect()
+        .await;
+    answers.sort_by_key(|(index, ..)| *index);
+    let mut uploads = Uploads::default();
+    let (mut refused, mut failed) = (Vec::new(), None);
+    for (_, repository, answer) in answers {
+        match answer {
+            Ok(url) => {
+                uploads.0.insert(repository.clone(), url);
+            }
+            Err(OciError::Unauthorized { with, detail, .. }) => refused.push((repository, with, detail)),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    let Some(error) = refusal(client, &refused, repositories.len()).or(failed) else {
+        return Ok(uploads);
+    };
+    uploads.cancel(client).await;
+    Err(error)
+}
+
+async fn begin_one(client: &Client, repository: &Repository) -> Result<Option<Url>, OciError> {
+    let url = client.url(repository, "blobs/uploads/")?;
+    let reply = client.send(repository, empty(Method::POST, url)).await?;
+    match reply.status {
+        // A Location that makes no sense is for the one who needs it to tell.
+        StatusCode::ACCEPTED => Ok(client.location(&reply).ok()),
+        _ => Err(client.refused(&reply)),
+    }
+}
+
+/// A write without a body, which says so.
+fn empty(method: Method, url: Url) -> Call {
+    let mut call = Call::new(method, url);
+    call.body = Some(Bytes::new());
+    call.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    call
+}
+
+fn refusal(client: &Client, refused: &[(&Repository, String, String)], all: usize) -> Option<OciError> {
+    let (_, with, detail) = refused.first()?;
+    let names: Vec<&str> = refused.iter().take(NAMED).map(|(repository, ..)| repository.as_str()).collect();
+    let names = names.join(", ");
+    let repositories = match refused.len() {
+        1 if all == 1 => names,
+        count if count <= NAMED => format!("{count} of {all} repositories ({names})"),
+        count => format!("{count} of {all} repositories ({names} and {} more)", count - NAMED),
+    };
+    let registry = client.registry().to_string();
+    let hint = if with.ends_with("GITHUB_TOKEN") {
+        "give the job `permissions: packages: write`, and each package that is there already access for this repository".to_owned()
+    } else {
+        format!(
+            "log in with `docker login {registry}` as somebody who may write there, or set DEVCONTAINERS_OCI_AUTH=\"{registry}|user|token\""
+        )
+    };
+    Some(OciError::Permission {
+        registry: registry.into(),
+        repositories,
+        with: with.clone(),
+        detail: detail.clone(),
+        hint,
+    })
+}
