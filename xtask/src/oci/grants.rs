@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use reqwest::Url;
 
 use super::auth::Authorization;
+use super::credentials::Credentials;
 use super::reference::Repository;
 
 /// A token that is about to expire is not used any more: the request takes time, too.
@@ -42,6 +43,8 @@ pub(super) type Slot = Arc<tokio::sync::Mutex<Option<Arc<Grant>>>>;
 pub(super) struct Grants {
     way: Mutex<Option<Way>>,
     slots: Mutex<HashMap<Scope, Slot>>,
+    /// Credentials that were refused where reading went on without them.
+    refused: Mutex<Vec<Credentials>>,
 }
 
 impl Grant {
@@ -64,6 +67,15 @@ impl Grants {
 
     pub(super) fn set_way(&self, way: Way) {
         *self.way.lock().unwrap_or_else(PoisonError::into_inner) = Some(way);
+    }
+
+    /// Whether credentials were refused: they are not shown again, lest their user be locked out.
+    pub(super) fn is_refused(&self, credentials: &Credentials) -> bool {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).contains(credentials)
+    }
+
+    pub(super) fn set_refused(&self, credentials: &Credentials) {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).push(credentials.clone());
     }
 
     pub(super) fn slot(&self, scope: &Scope) -> Slot {

@@ -104,13 +104,7 @@ fn refusal(client: &Client, refused: &[(&Repository, String, String)], all: usiz
         count => format!("{count} of {all} repositories ({names} and {} more)", count - NAMED),
     };
     let registry = client.registry().to_string();
-    let hint = if with.ends_with("GITHUB_TOKEN") {
-        "give the job `permissions: packages: write`, and each package that is there already access for this repository".to_owned()
-    } else {
-        format!(
-            "log in with `docker login {registry}` as somebody who may write there, or set DEVCONTAINERS_OCI_AUTH=\"{registry}|user|token\""
-        )
-    };
+    let hint = hint(with, &registry);
     Some(OciError::Permission {
         registry: registry.into(),
         repositories,
@@ -118,4 +112,28 @@ fn refusal(client: &Client, refused: &[(&Repository, String, String)], all: usiz
         detail: detail.clone(),
         hint,
     })
+}
+
+/// What somebody with such credentials can do.
+fn hint(with: &str, registry: &str) -> String {
+    if with.ends_with("GITHUB_TOKEN") {
+        "give the job `permissions: packages: write`, and each package that is there already access for this repository".to_owned()
+    } else {
+        format!(
+            "log in with `docker login {registry}` as somebody who may write there, or set DEVCONTAINERS_OCI_AUTH=\"{registry}|user|token\""
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_told_what_a_job_needs() {
+        // Only ghcr.io is ever shown GITHUB_TOKEN, so no test on this machine gets there.
+        let job = hint("with the credentials from GITHUB_TOKEN", "ghcr.io");
+        assert!(job.contains("permissions: packages: write"), "{job}");
+        assert!(hint("without credentials", "ghcr.io").starts_with("log in with `docker login ghcr.io`"));
+    }
 }

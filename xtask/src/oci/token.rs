@@ -20,6 +20,8 @@ const MAX_ANSWER: usize = 1 << 20;
 const MAX_TOKEN: usize = 64 << 10;
 /// What a token is good for if nobody says: so the distribution project defines it.
 const LIFETIME: Duration = Duration::from_secs(60);
+/// Shorter than this none is of use.
+const SHORTEST_LIFETIME: f64 = 1.0;
 const LONGEST_LIFETIME: f64 = 24.0 * 3600.0;
 
 /// A token.
@@ -48,7 +50,10 @@ pub(super) async fn fetch(
     service: Option<&str>,
     missing: Option<&str>,
 ) -> Result<Token, OciError> {
-    let credentials = client.keyring.find(&scope.repository);
+    let mut credentials = client.keyring.find(&scope.repository);
+    if client.grants.is_refused(credentials) {
+        credentials = &Credentials::Anonymous;
+    }
     let wanted = scopes(scope, client.access, missing);
     let refusal = request(client, realm, &wanted, service, credentials).await?;
     if refusal.status.is_success() {
@@ -61,6 +66,7 @@ pub(super) async fn fetch(
         let reply = request(client, realm, &scopes, service, shown).await?;
         if reply.status.is_success() {
             if shown != credentials {
+                client.grants.set_refused(credentials);
                 client.note(&format!(
                     "the registry {} refused access {}, so it is read without them",
                     client.registry(),
@@ -215,7 +221,9 @@ fn read(client: &Client, reply: &Reply) -> Result<Token, OciError> {
 fn lifetime(said: &serde_json::Value) -> Duration {
     let seconds = said.as_f64().or_else(|| said.as_str()?.trim().parse().ok());
     match seconds {
-        Some(seconds) if seconds.is_finite() => Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_LIFETIME)),
+        Some(seconds) if seconds.is_finite() => {
+            Duration::from_secs_f64(seconds.clamp(SHORTEST_LIFETIME, LONGEST_LIFETIME))
+        }
         _ => LIFETIME,
     }
 }
@@ -230,13 +238,14 @@ mod tests {
     fn lifetimes_as_they_are_written() {
         for (said, seconds) in [
             (json!(300), 300.0),
-            (json!(0.5), 0.5),
+            (json!(1.5), 1.5),
+            (json!(0.5), 1.0),
             (json!("3600"), 3600.0),
             (json!(null), 60.0),
             (json!("soon"), 60.0),
             (json!("inf"), 60.0),
-            (json!(0), 0.0),
-            (json!(-5), 0.0),
+            (json!(0), 1.0),
+            (json!(-5), 1.0),
             (json!(1e300), 86400.0),
         ] {
             assert_eq!(lifetime(&said), Duration::from_secs_f64(seconds), "{said}");

@@ -82,7 +82,6 @@ pub enum Take {
 }
 
 /// An answer, read completely.
-#[derive(Debug)]
 pub struct Reply {
     /// The status.
     pub status: StatusCode,
@@ -107,6 +106,16 @@ impl fmt::Debug for Client {
         f.debug_struct("Client")
             .field("registry", &self.registry)
             .field("access", &self.access)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Reply {
+    /// Without what may be secret: a body may be a token, an address may hold one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("status", &self.status)
+            .field("request", &self.request)
             .finish_non_exhaustive()
     }
 }
@@ -195,15 +204,24 @@ impl Client {
             .map_err(|_| OciError::Reference(format!("\"{repository}/{rest}\" makes no address")))
     }
 
-    /// Sends a request, follows redirects of reads, and authenticates once if asked to.
+    /// Sends a request, follows redirects of reads, and authenticates if asked to.
     pub async fn send(&self, repository: &Repository, call: Call) -> Result<Reply, OciError> {
         let scope = Scope { repository: repository.clone(), from: call.mount_from.clone() };
-        let reply = self.follow(&scope, &call).await?;
-        if !self.asks(&reply) {
-            return Ok(reply);
+        let mut reply = self.follow(&scope, &call).await?;
+        // Once for what was sent without authorization, and once for what was sent with one that
+        // is not good, or not any more. Whoever still refuses means it.
+        for _ in 0..2 {
+            if !self.asks(&reply) {
+                break;
+            }
+            let shown = reply.grant.is_some();
+            self.renew(&scope, &reply).await?;
+            reply = self.follow(&scope, &call).await?;
+            if shown {
+                break;
+            }
         }
-        self.renew(&scope, &reply).await?;
-        self.follow(&scope, &call).await
+        Ok(reply)
     }
 
     /// An error for an answer that should have been another.

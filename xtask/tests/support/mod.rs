@@ -4,7 +4,10 @@
 
 mod client;
 mod collection;
+pub mod connect;
 pub mod docker_registry;
+pub mod guarded;
+mod program;
 pub mod proxy;
 mod push;
 mod skip;
@@ -12,5 +15,6 @@ pub mod tls;
 
 pub use client::{Answer, client, collection_of, digest_of, http, http_in_thread};
 pub use collection::{Collection, pack};
+pub use program::{run, xtask};
 pub use push::{NAMESPACE, destination, push, push_to};
 pub use skip::skip;
