@@ -209,8 +209,6 @@ fn authorization_stays_with_the_registry() {
             let expected = allowed.then(basic);
             assert_eq!(seen.header("authorization"), expected.as_deref(), "{}", seen.line());
         }
-        // An upload elsewhere is the registry's to cancel, unless that is the same.
-        assert_eq!(seen.iter().any(|seen| seen.method == "DELETE"), allowed);
     }
 }
 

@@ -5,6 +5,7 @@
 mod support;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use support::guarded::{Guarded, challenge};
 use support::proxy::{Seen, reply};
@@ -72,7 +73,7 @@ fn one_repository_without_the_right_leaves_nothing_in_the_others() {
 }
 
 #[test]
-fn the_proof_comes_first_and_is_taken_back() {
+fn the_proof_comes_first_and_is_used() {
     let guarded = Guarded::start(|_, _| None);
     let collection = collection(2);
     push_to(&guarded.destination(), &collection.pack(), false).0.unwrap();
@@ -81,9 +82,11 @@ fn the_proof_comes_first_and_is_taken_back() {
     for id in ["/f00/", "/f01/", "/features/blobs/"] {
         let posts =
             writes[..first_bytes].iter().filter(|seen| seen.method == "POST" && seen.path.contains(id));
-        assert!(posts.count() >= 1, "{id}");
+        assert_eq!(posts.count(), 1, "{id}");
     }
-    assert_eq!(writes.iter().filter(|seen| seen.method == "DELETE").count(), 3);
+    // One upload a blob: the configuration and the layer of three artifacts.
+    let count = |method: &str| writes.iter().filter(|seen| seen.method == method).count();
+    assert_eq!((count("POST"), count("DELETE")), (6, 0));
     // With nothing to write, nothing is proved.
     guarded.proxy.forget();
     push_to(&guarded.destination(), &collection.pack(), false).0.unwrap();
@@ -103,11 +106,60 @@ fn no_upload_that_was_begun_stays() {
 }
 
 #[test]
-fn a_registry_that_cancels_nothing_is_published_to_all_the_same() {
-    for status in [404, 405, 500] {
-        let guarded =
-            Guarded::start(move |seen, _| (seen.method == "DELETE").then(|| reply(status, &[], "no")));
-        push_to(&guarded.destination(), &collection(1).pack(), false).0.unwrap();
+fn an_upload_that_the_registry_forgot_is_begun_again() {
+    let forgotten = AtomicUsize::new(0);
+    let guarded = Guarded::start(move |seen, _| {
+        let first = seen.method == "PUT" && seen.path.contains("/uploads/");
+        (first && forgotten.fetch_add(1, Ordering::Relaxed) == 0)
+            .then(|| reply(404, &[], r#"{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN","message":"gone"}]}"#))
+    });
+    push_to(&guarded.destination(), &collection(1).pack(), false).0.unwrap();
+    let posts = guarded.proxy.writes().into_iter().filter(|line| line.starts_with("POST"));
+    assert_eq!(posts.count(), 5);
+}
+
+#[test]
+fn a_proof_that_no_blob_needs_is_taken_back() {
+    let guarded = Guarded::start(|_, _| None);
+    let collection = collection(1);
+    push(guarded.registry.port(), &collection.pack()).unwrap();
+    // Only a tag is missing.
+    let missing = Guarded::start(|_, _| None);
+    let base = format!("http://localhost:{}/v2/{NAMESPACE}/f00", guarded.registry.port());
+    let accept = [("accept", "application/vnd.oci.image.manifest.v1+json")];
+    let manifest = support::http("GET", &format!("{base}/manifests/1.0.0"), &accept, b"");
+    let there = format!("http://localhost:{}/v2/{NAMESPACE}/f00", missing.registry.port());
+    for digest in
+        [manifest.json()["config"]["digest"].clone(), manifest.json()["layers"][0]["digest"].clone()]
+    {
+        let digest = digest.as_str().unwrap();
+        let blob = support::http("GET", &format!("{base}/blobs/{digest}"), &[], b"");
+        let url = format!("{there}/blobs/uploads/?digest={digest}");
+        assert_eq!(support::http("POST", &url, &[], &blob.body).status, 201);
+    }
+    let put = [("content-type", "application/vnd.oci.image.manifest.v1+json")];
+    assert_eq!(support::http("PUT", &format!("{there}/manifests/1.0.0"), &put, &manifest.body).status, 201);
+    push_to(&missing.destination(), &collection.pack(), false).0.unwrap();
+    let deleted: Vec<String> =
+        missing.proxy.writes().into_iter().filter(|line| line.starts_with("DELETE")).collect();
+    assert!(deleted.len() == 1 && deleted[0].contains("/f00/blobs/uploads/"), "{deleted:?}");
+}
+
+#[test]
+fn a_registry_that_cancels_nothing_changes_no_error() {
+    for status in [401, 404, 405, 500] {
+        let guarded = Guarded::start(move |seen, tokens| {
+            let refused =
+                seen.method == "POST" && seen.path.contains("/f01/") && tokens.shown(seen).is_some();
+            match seen.method.as_str() {
+                "DELETE" => Some(reply(status, &[], "no")),
+                _ => refused.then(|| reply(403, &[], "")),
+            }
+        });
+        let error = push_to(&guarded.destination(), &collection(2).pack(), false).0.unwrap_err().to_string();
+        assert!(error.contains("lets nothing be written to 1 of 3 repositories"), "{error}");
+        let tried = guarded.proxy.writes().into_iter().filter(|line| line.starts_with("DELETE"));
+        assert_eq!(tried.count(), 2, "each is tried once");
     }
 }
 

@@ -6,8 +6,9 @@ use reqwest::{Method, StatusCode};
 
 use super::digest::Digest;
 use super::error::OciError;
+use super::permission;
 use super::reference::Repository;
-use super::transport::{Call, Client, Take};
+use super::transport::{Call, Client, Reply, Take};
 
 /// The size of a blob at the registry, if it is there.
 pub async fn size(
@@ -90,21 +91,33 @@ async fn upload(
     digest: &Digest,
     data: &Bytes,
 ) -> Result<(), OciError> {
-    let url = client.url(repository, "blobs/uploads/")?;
-    let mut start = Call::new(Method::POST, url);
-    start.body = Some(Bytes::new());
-    start.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    let reply = client.send(repository, start).await?;
-    if reply.status != StatusCode::ACCEPTED {
-        return Err(client.refused(&reply));
+    if let Some(begun) = client.take_begun(repository) {
+        let reply = put(client, repository, &begun, digest, data).await?;
+        match reply.status {
+            StatusCode::CREATED => return Ok(()),
+            // Begun too long ago: the registry has forgotten it.
+            StatusCode::NOT_FOUND => {}
+            _ => return Err(client.refused(&reply)),
+        }
     }
-    let mut url = client.location(&reply)?;
+    let begun = permission::begin(client, repository).await?;
+    let reply = put(client, repository, &begun, digest, data).await?;
+    if reply.status == StatusCode::CREATED { Ok(()) } else { Err(client.refused(&reply)) }
+}
+
+async fn put(
+    client: &Client,
+    repository: &Repository,
+    begun: &Reply,
+    digest: &Digest,
+    data: &Bytes,
+) -> Result<Reply, OciError> {
+    let mut url = client.location(begun)?;
     url.query_pairs_mut().append_pair("digest", digest.as_str());
     let mut put = Call::new(Method::PUT, url);
     put.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     put.body = Some(data.clone());
-    let reply = client.send(repository, put).await?;
-    if reply.status == StatusCode::CREATED { Ok(()) } else { Err(client.refused(&reply)) }
+    client.send(repository, put).await
 }
 
 /// Compares what was read back with what was sent.

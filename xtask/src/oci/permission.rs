@@ -1,7 +1,7 @@
 //! The right to write, proved before the first byte is sent.
 //!
 //! A token's own words are no proof: registries grant tokens that are good for less than was asked
-//! for. An upload that is begun is one, and leaves nothing behind.
+//! for. An upload that is begun is one. The repository's first blob goes there.
 
 use std::collections::HashMap;
 
@@ -11,8 +11,9 @@ use reqwest::header::{CONTENT_LENGTH, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 
 use super::error::OciError;
+use super::grants::Scope;
 use super::reference::Repository;
-use super::transport::{Call, Client};
+use super::transport::{Call, Client, Reply};
 
 /// How many uploads are begun or cancelled at a time.
 const AT_A_TIME: usize = 16;
@@ -20,70 +21,53 @@ const AT_A_TIME: usize = 16;
 const NAMED: usize = 3;
 
 /// Uploads that were begun, one a repository, and that nothing was sent to yet.
-#[derive(Debug, Default)]
-pub struct Uploads(HashMap<Repository, Option<Url>>);
+pub(super) type Begun = HashMap<Repository, Reply>;
 
-impl Uploads {
-    /// Where a repository's first blob can go, if the registry said so; only once.
-    pub fn take(&mut self, repository: &Repository) -> Option<Url> {
-        self.0.get_mut(repository)?.take()
-    }
-
-    /// Cancels those that were not taken.
-    pub async fn cancel(self, client: &Client) {
-        let left = self.0.into_iter().filter_map(|(repository, url)| Some((repository, url?)));
-        futures_util::stream::iter(left)
-            .for_each_concurrent(AT_A_TIME, async |(repository, url)| {
-                // What storage elsewhere keeps of an upload is the registry's to cancel.
-                if client.may_see(&url) {
-                    // One that stays is empty, and the registry ends it by itself.
-                    let _ = client.send(&repository, empty(Method::DELETE, url)).await;
-                }
-            })
-            .await;
-    }
-}
-
-/// Proves that every repository may be written to, and leaves no trace.
+/// Proves that every repository may be written to; where one may not be, no upload is left begun.
 pub async fn prove(client: &Client, repositories: &[Repository]) -> Result<(), OciError> {
-    begin(client, repositories).await?.cancel(client).await;
-    Ok(())
-}
-
-/// Begins an upload in every repository; where one may not be written to, none is left begun.
-pub async fn begin(client: &Client, repositories: &[Repository]) -> Result<Uploads, OciError> {
     let mut answers: Vec<_> = futures_util::stream::iter(repositories.iter().enumerate())
-        .map(async |(index, repository)| (index, repository, begin_one(client, repository).await))
+        .map(async |(index, repository)| (index, repository, begin(client, repository).await))
         .buffer_unordered(AT_A_TIME)
         .collect()
         .await;
     answers.sort_by_key(|(index, ..)| *index);
-    let mut uploads = Uploads::default();
     let (mut refused, mut failed) = (Vec::new(), None);
     for (_, repository, answer) in answers {
         match answer {
-            Ok(url) => {
-                uploads.0.insert(repository.clone(), url);
-            }
+            Ok(reply) => client.keep_begun(repository, reply),
             Err(OciError::Unauthorized { with, detail, .. }) => refused.push((repository, with, detail)),
             Err(error) => failed = failed.or(Some(error)),
         }
     }
     let Some(error) = refusal(client, &refused, repositories.len()).or(failed) else {
-        return Ok(uploads);
+        return Ok(());
     };
-    uploads.cancel(client).await;
+    cancel(client).await;
     Err(error)
 }
 
-async fn begin_one(client: &Client, repository: &Repository) -> Result<Option<Url>, OciError> {
+/// Cancels the uploads that were begun as a proof and that no blob went to.
+pub async fn cancel(client: &Client) {
+    let left = client.take_all_begun().into_iter();
+    futures_util::stream::iter(left)
+        .for_each_concurrent(AT_A_TIME, async |(repository, reply)| {
+            let Ok(url) = client.location(&reply) else { return };
+            // What storage elsewhere keeps of an upload is the registry's to cancel.
+            if client.may_see(&url) {
+                // One that stays is empty, and the registry ends it by itself. Some want the right
+                // to delete for this, which is not worth another token.
+                let scope = Scope { repository, from: None };
+                let _ = client.follow(&scope, &empty(Method::DELETE, url)).await;
+            }
+        })
+        .await;
+}
+
+/// Begins an upload.
+pub(super) async fn begin(client: &Client, repository: &Repository) -> Result<Reply, OciError> {
     let url = client.url(repository, "blobs/uploads/")?;
     let reply = client.send(repository, empty(Method::POST, url)).await?;
-    match reply.status {
-        // A Location that makes no sense is for the one who needs it to tell.
-        StatusCode::ACCEPTED => Ok(client.location(&reply).ok()),
-        _ => Err(client.refused(&reply)),
-    }
+    if reply.status == StatusCode::ACCEPTED { Ok(reply) } else { Err(client.refused(&reply)) }
 }
 
 /// A write without a body, which says so.

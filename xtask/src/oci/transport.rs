@@ -16,6 +16,7 @@ use super::error::OciError;
 use super::grants::{Grant, Grants, Scope};
 use super::keyring::Keyring;
 use super::known::Known;
+use super::permission::Begun;
 use super::proxy::Routes;
 use super::realm::{self, Trusted};
 use super::reference::{Registry, Repository, is_local_host};
@@ -48,6 +49,7 @@ pub struct Client {
     pub(super) trusted: Trusted,
     pub(super) grants: Grants,
     routes: Routes,
+    begun: Mutex<Begun>,
     /// What no message may repeat.
     secrets: Mutex<Known>,
     notes: Notes,
@@ -181,6 +183,7 @@ impl Client {
             trusted,
             grants: Grants::default(),
             routes,
+            begun: Mutex::default(),
             notes,
             warned: Mutex::default(),
             registry,
@@ -264,6 +267,21 @@ impl Client {
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).hide(text)
     }
 
+    /// Keeps the answer to an upload that was begun before there was anything to send.
+    pub(super) fn keep_begun(&self, repository: &Repository, reply: Reply) {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(repository.clone(), reply);
+    }
+
+    /// The answer to an upload that was begun, for whoever comes first.
+    pub(super) fn take_begun(&self, repository: &Repository) -> Option<Reply> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).remove(repository)
+    }
+
+    /// All uploads that were begun and that nobody came for.
+    pub(super) fn take_all_begun(&self) -> Begun {
+        std::mem::take(&mut *self.begun.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The address in a `Location`, which may be relative and keeps its query.
     pub fn location(&self, reply: &Reply) -> Result<Url, OciError> {
         let location = reply.headers.get(LOCATION).and_then(|value| value.to_str().ok());
@@ -277,7 +295,7 @@ impl Client {
         Ok(url)
     }
 
-    async fn follow(&self, scope: &Scope, call: &Call) -> Result<Reply, OciError> {
+    pub(super) async fn follow(&self, scope: &Scope, call: &Call) -> Result<Reply, OciError> {
         let mut call = call.clone();
         for _ in 0..=MAX_REDIRECTS {
             let reply = self.exchange(scope, &call).await?;

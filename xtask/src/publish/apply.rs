@@ -24,6 +24,12 @@ const MAX_PUSHES: usize = 5;
 /// The plan's tags are afterwards those that were set.
 pub async fn apply(client: &Client, plan: &mut Plan) -> anyhow::Result<()> {
     permission::prove(client, &written(plan)).await?;
+    let result = write(client, plan).await;
+    permission::cancel(client).await;
+    result
+}
+
+async fn write(client: &Client, plan: &mut Plan) -> anyhow::Result<()> {
     for release in &plan.releases {
         if release.present {
             push::restore(client, &release.repository, &release.artifact).await?;
