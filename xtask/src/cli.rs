@@ -95,7 +95,7 @@ pub struct PublishArgs {
     #[arg(long)]
     pub dry_run: bool,
     /// Publish to the embedded registry under target/registry; needs no account
-    #[arg(long)]
+    #[arg(long, conflicts_with = "username")]
     pub local: bool,
     /// Nothing but JSON on standard output
     #[arg(long)]
@@ -103,6 +103,9 @@ pub struct PublishArgs {
     /// Fail if a Feature changed since this commit, tag or branch and its version did not
     #[arg(long, value_name = "REF")]
     pub since: Option<String>,
+    /// Who we are to the registry.
+    #[command(flatten)]
+    pub auth: AuthArgs,
 }
 
 /// Flags of `info`; names and defaults are the official CLI's.
@@ -174,6 +177,23 @@ pub struct ResolveArgs {
     /// What else is said, on standard error
     #[arg(long, value_parser = log_level(true), default_value = "error")]
     pub log_level: LogLevel,
+}
+
+/// Flags of every command that talks to a registry.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AuthArgs {
+    /// User to log in as; the password comes with --password-stdin
+    #[arg(long, value_name = "NAME", requires = "password_stdin")]
+    pub username: Option<String>,
+    /// Read the password or token of --username from standard input
+    #[arg(long, requires = "username")]
+    pub password_stdin: bool,
+    /// Another host that may see the registry's credentials; can be repeated
+    #[arg(long, value_name = "[REGISTRY=]HOST", alias = "allow-cross-origin-auth-host")]
+    pub allow_auth_host: Vec<String>,
+    /// What the official CLI has to be told, and what is always so here
+    #[arg(long, hide = true)]
+    pub oci_auth_hardening: bool,
 }
 
 /// Flags of `registry`.

@@ -15,6 +15,7 @@ pub mod exit;
 pub mod feature;
 pub mod info;
 pub mod kernels;
+pub mod login;
 pub mod oci;
 pub mod output_folder;
 pub mod package;

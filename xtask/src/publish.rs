@@ -13,6 +13,7 @@ use anyhow::Context as _;
 
 use crate::cli::PublishArgs;
 use crate::exit::Exit;
+use crate::login;
 use crate::oci::credentials::Sources;
 use crate::oci::reference::{Registry, Repository};
 use crate::oci::transport::{Access, Client, Notes};
@@ -54,7 +55,11 @@ pub fn run(args: &PublishArgs) -> anyhow::Result<()> {
         None => Registry::parse(&args.registry)?,
     };
     // What is on this machine asks for no login, so none is looked for.
-    let sources = if args.local { Sources::default() } else { Sources::from_env() };
+    let sources = if args.local {
+        Sources::default()
+    } else {
+        login::sources(&args.auth, std::slice::from_ref(&registry))?
+    };
     let destination = Destination { registry, namespace, sources };
     let notes: Notes = Arc::new(|text: &str| terminal::note(text));
     let plan = publish(&destination, &packed, args.dry_run, notes).inspect_err(|error| {

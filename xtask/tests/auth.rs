@@ -4,8 +4,6 @@
 
 mod support;
 
-use std::path::Path;
-
 use base64::Engine as _;
 use support::proxy::{Proxy, Seen, reply};
 use support::{Collection, NAMESPACE, destination, push_to};
@@ -128,22 +126,42 @@ fn a_realm_elsewhere_gets_nothing() {
     let error = result.unwrap_err().to_string();
     let pair = format!("localhost:{}=localhost:{}", proxy.port, thief.port);
     assert!(error.contains(&format!("set DEVCONTAINERS_OCI_AUTH_HOSTS=\"{pair}\"")), "{error}");
+    assert!(error.contains(&format!("--allow-auth-host {pair}")), "{error}");
     assert!(thief.seen().is_empty(), "a realm that nobody trusts was asked");
     // Named by the user, it is fine.
     let mut trusting = with_variable(proxy.port, PASSWORD);
-    trusting.sources.trusted_realms = pair;
+    trusting.sources.trusted_hosts = pair;
     push_to(&trusting, &one_feature(), false).0.unwrap();
-    assert!(!thief.seen().is_empty());
-}
-
-#[test]
-fn authorization_stays_with_the_registry() {
+    let shown = |seen: &Seen| seen.header("authorization") == Some(&basic());
+    assert!(thief.seen().iter().any(shown), "the test would not see a leak");
+    // Where the realm is not to be trusted and the registry takes the password itself, it gets it.
+    let realm = format!("http://localhost:{}/token", thief.port);
     let root = tempfile::tempdir().unwrap();
     let registry = serve(root.path(), &Options::default()).unwrap();
-    // Another host: where blobs are redirected to, and where uploads go.
-    let storage = Proxy::start(registry.port(), |_| None);
+    let both = Proxy::start(registry.port(), move |seen| {
+        let headers = [
+            ("www-authenticate", format!("Bearer realm=\"{realm}\"")),
+            ("www-authenticate", "Basic realm=\"r\"".to_owned()),
+        ];
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        (seen.header("authorization") != Some(&basic())).then(|| reply(401, &headers, ""))
+    });
+    thief.forget();
+    push_to(&with_variable(both.port, PASSWORD), &one_feature(), false).0.unwrap();
+    assert!(thief.seen().is_empty());
+}
+
+/// A registry that sends uploads and reads of blobs to another host; and that host.
+fn with_storage(
+    registry: u16,
+    storage_answers: impl Fn(&Seen) -> Option<hyper::Response<http_body_util::Full<bytes::Bytes>>>
+    + Send
+    + Sync
+    + 'static,
+) -> (Proxy, Proxy) {
+    let storage = Proxy::start(registry, storage_answers);
     let elsewhere = format!("http://localhost:{}", storage.port);
-    let front = Proxy::start(registry.port(), move |seen| {
+    let front = Proxy::start(registry, move |seen| {
         if seen.header("authorization") != Some(&basic()) {
             return Some(reply(401, &[("www-authenticate", "Basic realm=\"r\"")], ""));
         }
@@ -160,66 +178,65 @@ fn authorization_stays_with_the_registry() {
         }
         None
     });
-    let collection = Collection::new();
-    let folder = collection.feature("a", "1.0.0", "");
-    let to = with_variable(front.port, PASSWORD);
-    push_to(&to, &collection.pack(), false).0.unwrap();
-    // Alone, so that the published collection is read and merged.
-    collection.feature("a", "1.0.1", "");
-    push_to(&to, &support::pack(&folder).unwrap(), false).0.unwrap();
-    let seen = storage.seen();
-    let uploads: Vec<&Seen> = seen.iter().filter(|seen| seen.method == "PUT").collect();
-    assert!(
-        !uploads.is_empty()
-            && uploads.iter().all(|seen| seen.query.starts_with("state=a%2Fb&digest=sha256%3A")),
-        "{uploads:?}"
-    );
-    assert!(seen.iter().any(|seen| seen.method == "GET"), "no blob was read from elsewhere");
-    assert!(seen.iter().all(|seen| seen.header("authorization").is_none()), "the password left the registry");
+    (front, storage)
 }
 
 #[test]
-fn credentials_are_looked_for_in_order() {
-    let home = tempfile::tempdir().unwrap();
-    let config = |text: &str| std::fs::write(home.path().join("config.json"), text).unwrap();
-    let registry = |text: &str| xtask::oci::reference::Registry::parse(text).unwrap();
-    let mut sources = Sources {
-        docker_config: Some(home.path().to_owned()),
-        github_token: Some(Secret::new("gh")),
-        ..Sources::default()
-    };
-    let found = |sources: &Sources, host: &str| sources.find(&registry(host)).unwrap().describe();
-    let file = format!("with the credentials from {}", home.path().join("config.json").display());
-    assert_eq!(found(&sources, "ghcr.io"), "with the credentials from GITHUB_TOKEN");
-    assert_eq!(found(&sources, "localhost:5000"), "without credentials");
-    assert_eq!(found(&sources, "evil-ghcr.io"), "without credentials");
-    config(
-        r#"{"auths":{"ghcr.io":{"auth":"eDp5"},"https://index.docker.io/v1/":{"auth":"eDp5"},"r.example":{"identitytoken":"i"}}}"#,
-    );
-    assert_eq!(found(&sources, "ghcr.io"), file);
-    assert_eq!(found(&sources, "docker.io"), file);
-    assert_eq!(found(&sources, "r.example"), file);
-    assert_eq!(found(&sources, "other.example"), "without credentials");
-    sources.oci_auth = Some(Secret::new("ghcr.io|u|t"));
-    assert_eq!(found(&sources, "ghcr.io"), "with the credentials from DEVCONTAINERS_OCI_AUTH");
-    sources.oci_auth = Some(Secret::new("ghcr.io|t0ps3cret"));
-    let error = sources.find(&registry("ghcr.io")).unwrap_err().to_string();
-    assert!(error.contains("is incomplete") && !error.contains("t0ps3cret"), "{error}");
-    sources.oci_auth = None;
-    config("{");
-    assert!(sources.find(&registry("ghcr.io")).unwrap_err().to_string().contains("is not JSON: line 1"));
-    config(r#"{"credHelpers":{"ghcr.io":"../../bin/sh"}}"#);
-    assert!(
-        sources
-            .find(&registry("ghcr.io"))
-            .unwrap_err()
-            .to_string()
-            .contains("cannot name a credential helper")
-    );
-    sources.github_host = Some("github.example".to_owned());
-    sources.docker_config = None;
-    assert_eq!(found(&sources, "ghcr.io"), "without credentials");
-    assert!(Path::new(home.path()).exists());
+fn authorization_stays_with_the_registry() {
+    // As it is; and with the storage's host allowed, which shows that the test would see a leak.
+    for allowed in [false, true] {
+        let root = tempfile::tempdir().unwrap();
+        let registry = serve(root.path(), &Options::default()).unwrap();
+        let (front, storage) = with_storage(registry.port(), |_| None);
+        let collection = Collection::new();
+        let folder = collection.feature("a", "1.0.0", "");
+        let mut to = with_variable(front.port, PASSWORD);
+        if allowed {
+            to.sources.trusted_hosts = format!("localhost:{}", storage.port);
+        }
+        push_to(&to, &collection.pack(), false).0.unwrap();
+        // Alone, so that the published collection is read and merged.
+        collection.feature("a", "1.0.1", "");
+        push_to(&to, &support::pack(&folder).unwrap(), false).0.unwrap();
+        let seen = storage.seen();
+        let uploads: Vec<&Seen> = seen.iter().filter(|seen| seen.method == "PUT").collect();
+        assert!(
+            !uploads.is_empty()
+                && uploads.iter().all(|seen| seen.query.starts_with("state=a%2Fb&digest=sha256%3A")),
+            "{uploads:?}"
+        );
+        let reads: Vec<&Seen> = seen.iter().filter(|seen| seen.method == "GET").collect();
+        assert!(!reads.is_empty(), "no blob was read from elsewhere");
+        for seen in uploads.into_iter().chain(reads) {
+            let expected = allowed.then(basic);
+            assert_eq!(seen.header("authorization"), expected.as_deref(), "{}", seen.line());
+        }
+    }
+}
+
+#[test]
+fn storage_that_wants_a_login_gets_none() {
+    for status in [401, 403] {
+        let root = tempfile::tempdir().unwrap();
+        let registry = serve(root.path(), &Options::default()).unwrap();
+        let (front, storage) = with_storage(registry.port(), move |seen| {
+            (seen.method == "PUT")
+                .then(|| reply(status, &[("www-authenticate", "Basic realm=\"r\"")], "<b>log in</b>"))
+        });
+        let error = push_to(&with_variable(front.port, PASSWORD), &one_feature(), false).0.unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Registry);
+        let text = error.to_string();
+        let (registry, host) = (format!("localhost:{}", front.port), format!("localhost:{}", storage.port));
+        assert!(
+            text.starts_with(&format!(
+                "{host}, where the registry {registry} sends this request, refused PUT /"
+            )),
+            "{text}"
+        );
+        assert!(text.contains(": <b>log in</b>; it was shown no credentials"), "{text}");
+        assert!(text.ends_with(&format!("allow it with --allow-auth-host {registry}={host}")), "{text}");
+        assert!(storage.seen().iter().all(|seen| seen.header("authorization").is_none()));
+    }
 }
 
 #[test]
@@ -244,7 +261,8 @@ fn an_identity_token_buys_a_token() {
 #[test]
 fn what_a_registry_repeats_of_the_credentials_is_not_shown() {
     let encoded = basic().split_off("Basic ".len());
-    let all = format!("{PASSWORD} me:{PASSWORD} {encoded} Bearer {TOKEN}");
+    let alone = base64::engine::general_purpose::STANDARD.encode(PASSWORD);
+    let all = format!("{PASSWORD} me:{PASSWORD} {encoded} {alone} s3cr3t%2Dpassw0rd Bearer {TOKEN}");
     // The secret stands where the text is cut, too.
     let long = format!("{}{PASSWORD}", "x".repeat(195));
     for (status, body) in [
@@ -270,7 +288,7 @@ fn what_a_registry_repeats_of_the_credentials_is_not_shown() {
         let error = result.unwrap_err();
         let text = format!("{error:#} {error:?} {notes:?}");
         assert!(text.contains("[secret]") && notes.len() == 1, "{text}");
-        for secret in ["s3cr3", TOKEN, encoded.trim_end_matches('=')] {
+        for secret in ["s3cr3", TOKEN, encoded.trim_end_matches('='), alone.trim_end_matches('=')] {
             assert!(!text.contains(secret), "{text}");
         }
     }

@@ -11,6 +11,10 @@ pub enum Challenge {
         realm: String,
         /// For whom.
         service: Option<String>,
+        /// For what, as the registry has it.
+        scope: Option<String>,
+        /// What is wrong with the token that was shown, as in `insufficient_scope`.
+        error: Option<String>,
     },
 }
 
@@ -33,7 +37,12 @@ fn parse_header(header: &str) -> Vec<Challenge> {
         } else if scheme.eq_ignore_ascii_case("bearer")
             && let Some(realm) = find("realm")
         {
-            challenges.push(Challenge::Bearer { realm, service: find("service") });
+            challenges.push(Challenge::Bearer {
+                realm,
+                service: find("service"),
+                scope: find("scope"),
+                error: find("error"),
+            });
         }
         if after.len() == rest.len() {
             break;
@@ -88,15 +97,21 @@ mod tests {
     use super::*;
 
     fn bearer(realm: &str, service: Option<&str>) -> Challenge {
-        Challenge::Bearer { realm: realm.to_owned(), service: service.map(str::to_owned) }
+        let service = service.map(str::to_owned);
+        Challenge::Bearer { realm: realm.to_owned(), service, scope: None, error: None }
     }
 
     #[test]
     fn reads_what_registries_send() {
         for (header, expected) in [
             (
-                r#"Bearer realm="https://ghcr.io/token",service="ghcr.io",scope="repository:a/b:pull""#,
-                vec![bearer("https://ghcr.io/token", Some("ghcr.io"))],
+                r#"Bearer realm="https://ghcr.io/token",service="ghcr.io",scope="repository:a/b:pull",error="insufficient_scope""#,
+                vec![Challenge::Bearer {
+                    realm: "https://ghcr.io/token".to_owned(),
+                    service: Some("ghcr.io".to_owned()),
+                    scope: Some("repository:a/b:pull".to_owned()),
+                    error: Some("insufficient_scope".to_owned()),
+                }],
             ),
             (r#"bearer service=x, realm="https://a/t""#, vec![bearer("https://a/t", Some("x"))]),
             (r#"Bearer realm="https://a/t?x=1,2""#, vec![bearer("https://a/t?x=1,2", None)]),
@@ -107,6 +122,14 @@ mod tests {
                 vec![Challenge::Basic, bearer("https://a/t", Some("s"))],
             ),
             ("Negotiate", vec![]),
+            (
+                r#"Negotiate YWJj==, Basic, Bearer realm = "https://a/t" , service=s"#,
+                vec![Challenge::Basic, bearer("https://a/t", Some("s"))],
+            ),
+            (
+                r#"Bearer realm="https://a/1", Bearer realm="https://a/2""#,
+                vec![bearer("https://a/1", None), bearer("https://a/2", None)],
+            ),
             (r#"Bearer service="s""#, vec![]),
             (r#"Bearer realm="unterminated"#, vec![bearer("unterminated", None)]),
             ("", vec![]),
@@ -114,5 +137,9 @@ mod tests {
         ] {
             assert_eq!(parse([header]), expected, "{header}");
         }
+        assert_eq!(
+            parse(["Basic realm=\"r\"", "Bearer realm=\"https://a/t\""]),
+            [Challenge::Basic, bearer("https://a/t", None)]
+        );
     }
 }

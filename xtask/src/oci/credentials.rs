@@ -1,29 +1,15 @@
-//! Who we are to a registry, in the official CLI's order of places.
-
-use std::path::PathBuf;
+//! Who we are to a registry.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::docker_config;
-use super::error::OciError;
-use super::reference::Registry;
-use super::secret::{Known, Secret};
+use super::known::Known;
+use super::secret::Secret;
 
-/// Where credentials may come from; a value, so that tests need no environment.
-#[derive(Debug, Clone, Default)]
-pub struct Sources {
-    /// `DEVCONTAINERS_OCI_AUTH`: `host|user|token`, comma-separated.
-    pub oci_auth: Option<Secret>,
-    /// The folder of Docker's config.json.
-    pub docker_config: Option<PathBuf>,
-    /// `GITHUB_TOKEN`.
-    pub github_token: Option<Secret>,
-    /// `GITHUB_HOST`.
-    pub github_host: Option<String>,
-    /// Pairs `registry=host` that the user trusts.
-    pub trusted_realms: String,
-}
+pub use super::sources::Sources;
+
+/// The user name by which helpers and config files say that the password is an identity token.
+const IDENTITY_USER: &str = "<token>";
 
 /// What to show a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,65 +32,12 @@ pub enum Credentials {
     },
 }
 
-impl Sources {
-    /// What the environment says.
-    pub fn from_env() -> Self {
-        let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Self {
-            oci_auth: text("DEVCONTAINERS_OCI_AUTH").map(Secret::new),
-            docker_config: text("DOCKER_CONFIG")
-                .map(PathBuf::from)
-                .or_else(|| std::env::home_dir().map(|home| home.join(".docker"))),
-            github_token: text("GITHUB_TOKEN").map(Secret::new),
-            github_host: text("GITHUB_HOST"),
-            trusted_realms: text(super::realm::ALLOW_VARIABLE).unwrap_or_default(),
-        }
-    }
-
-    /// The credentials for a registry.
-    pub fn find(&self, registry: &Registry) -> Result<Credentials, OciError> {
-        if let Some(found) = self.in_variable(registry)? {
-            return Ok(found);
-        }
-        if let Some(folder) = &self.docker_config
-            && let Some(found) = docker_config::find(folder, registry)?
-        {
-            return Ok(found);
-        }
-        let github = self.github_host.as_deref().is_none_or(|host| host == "github.com");
-        match &self.github_token {
-            Some(token) if registry.as_str() == "ghcr.io" && github => {
-                Ok(Credentials::basic("USERNAME", token, "from GITHUB_TOKEN"))
-            }
-            _ => Ok(Credentials::Anonymous),
-        }
-    }
-
-    fn in_variable(&self, registry: &Registry) -> Result<Option<Credentials>, OciError> {
-        let Some(variable) = &self.oci_auth else {
-            return Ok(None);
-        };
-        for entry in variable.expose().split(',') {
-            let mut parts = entry.trim().splitn(3, '|');
-            if parts.next() != Some(registry.as_str()) {
-                continue;
-            }
-            return match (parts.next(), parts.next()) {
-                (Some(user), Some(token)) => {
-                    Ok(Some(Credentials::basic(user, &Secret::new(token), "from DEVCONTAINERS_OCI_AUTH")))
-                }
-                _ => Err(OciError::Credentials(format!(
-                    "the entry for {registry} in DEVCONTAINERS_OCI_AUTH is incomplete; write it as \"{registry}|user|token\""
-                ))),
-            };
-        }
-        Ok(None)
-    }
-}
-
 impl Credentials {
-    /// A user and a password.
-    pub fn basic(user: &str, password: &Secret, from: &str) -> Self {
+    /// A user and a password; the user name `<token>` says that it is an identity token.
+    pub fn pair(user: &str, password: &Secret, from: &str) -> Self {
+        if user == IDENTITY_USER {
+            return Self::Identity { token: password.clone(), from: from.to_owned() };
+        }
         let encoded = Secret::new(BASE64.encode(format!("{user}:{}", password.expose())));
         Self::Basic { encoded, from: from.to_owned() }
     }

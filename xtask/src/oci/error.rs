@@ -31,10 +31,12 @@ pub enum OciError {
     },
     /// Access was refused, with whatever credentials there were.
     #[error(
-        "the registry {host} refused access to {request} {with}{detail}; log in with `docker login {host}` or set DEVCONTAINERS_OCI_AUTH=\"{host}|user|token\", with a token that may write packages"
+        "the registry {host} refused access to {request} {with}{detail}; log in with `docker login {registry}` or set DEVCONTAINERS_OCI_AUTH=\"{registry}|user|token\", with a token that may write packages"
     )]
     Unauthorized {
-        /// The host and port.
+        /// The registry.
+        registry: Box<str>,
+        /// The host and port that answered.
         host: String,
         /// Method and path, without the query.
         request: String,
@@ -43,9 +45,41 @@ pub enum OciError {
         /// What the registry says, as ": …", or nothing.
         detail: String,
     },
+    /// A host that is not the registry, and so was shown no credentials, refused access.
+    #[error(
+        "{host}, where the registry {registry} sends this request, refused {request}{detail}; it was shown no credentials, because it is not the registry; if you trust it, allow it with {} {registry}={host}",
+        super::realm::ALLOW_FLAG
+    )]
+    Elsewhere {
+        /// The registry.
+        registry: String,
+        /// The host and port that answered.
+        host: String,
+        /// Method and path, without the query.
+        request: String,
+        /// What it says, as ": …", or nothing.
+        detail: String,
+    },
+    /// Nothing may be written where something is to be published. Found out before the first byte.
+    #[error(
+        "the registry {registry} lets nothing be written to {repositories} {with}{detail}; nothing was uploaded; {hint}"
+    )]
+    Permission {
+        /// The registry.
+        registry: Box<str>,
+        /// The repositories, the first of them by name.
+        repositories: String,
+        /// Where the credentials came from.
+        with: String,
+        /// What the registry says of the first, as ": …", or nothing.
+        detail: String,
+        /// What to do.
+        hint: String,
+    },
     /// The registry wants credentials sent to a place that nobody named.
     #[error(
-        "the registry {registry} asks for authentication at {realm}, which is not known to belong to it; if you trust it, set {}=\"{registry}={realm}\"",
+        "the registry {registry} asks for authentication at {realm}, which is not known to belong to it; if you trust it, allow it with {} {registry}={realm}, or set {}=\"{registry}={realm}\"",
+        super::realm::ALLOW_FLAG,
         super::realm::ALLOW_VARIABLE
     )]
     Realm {
@@ -54,6 +88,9 @@ pub enum OciError {
         /// The host that it named.
         realm: String,
     },
+    /// A proxy or certificates were configured, and cannot be used.
+    #[error("{0}")]
+    Trust(String),
     /// Credentials were configured, and cannot be used.
     #[error("{0}")]
     Credentials(String),

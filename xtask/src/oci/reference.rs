@@ -7,6 +7,9 @@ use reqwest::Url;
 use super::error::OciError;
 use crate::feature::grammar;
 
+/// The names of Docker Hub, which has one set of credentials for all of them.
+const DOCKER_HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
+
 /// A registry by its host and port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registry(String);
@@ -59,6 +62,11 @@ impl Registry {
         is_local_host(self.host())
     }
 
+    /// Whether it is Docker Hub by one of its names.
+    pub fn is_docker_hub(&self) -> bool {
+        DOCKER_HUB.contains(&self.as_str())
+    }
+
     fn host(&self) -> &str {
         if self.0.starts_with('[') {
             return self.0.split_inclusive(']').next().unwrap_or(&self.0);
@@ -82,6 +90,12 @@ impl Registry {
 /// What may be quoted of a name: what stands before an `@` may be a password.
 fn without_user(text: &str) -> &str {
     text.rsplit_once('@').map_or(text, |(_, rest)| rest)
+}
+
+/// Whether a host, as somebody wrote it, is the registry.
+pub fn same_registry(host: &str, registry: &Registry) -> bool {
+    let host = host.to_ascii_lowercase();
+    host == registry.as_str() || (registry.is_docker_hub() && DOCKER_HUB.contains(&host.as_str()))
 }
 
 /// Whether a host is this machine by name or loopback address.

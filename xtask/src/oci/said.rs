@@ -1,6 +1,6 @@
 //! What others say, fit for one line of a message.
 
-use super::secret::Known;
+use super::known::Known;
 
 /// What a registry says about a refusal, as ": …". A body that is not JSON is shown shortened,
 /// and secrets are hidden before anything is cut.
@@ -16,9 +16,21 @@ pub(super) fn detail(body: &[u8], secrets: &Known) -> String {
         })
         .filter(|text| !text.is_empty())
         .collect();
-    let text = if said.is_empty() { String::from_utf8_lossy(body).into_owned() } else { said.join(", ") };
+    let text = match said.as_slice() {
+        [] => one_error(&json).unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()),
+        said => said.join(", "),
+    };
     let text = printable(secrets.hide(text.trim()).trim(), 200);
     if text.is_empty() { String::new() } else { format!(": {text}") }
+}
+
+/// What the places where tokens are made say, each in its way.
+fn one_error(json: &serde_json::Value) -> Option<String> {
+    let text = |name: &str| json[name].as_str().filter(|text| !text.is_empty());
+    match (text("error"), text("error_description").or_else(|| text("message")).or_else(|| text("details"))) {
+        (Some(code), Some(message)) => Some(format!("{code} ({message})")),
+        (code, message) => code.or(message).map(str::to_owned),
+    }
 }
 
 /// A text from elsewhere, in one line, without control characters, and not too long.
@@ -53,6 +65,9 @@ mod tests {
             (r#"{"errors":[{"code":"DENIED","message":"no"}]}"#, ": DENIED (no)"),
             (r#"{"errors":[{"code":"A"},{"message":"b"}]}"#, ": A, b"),
             ("<html>\nBad\tGateway</html>", ": <html> Bad Gateway</html>"),
+            (r#"{"error":"invalid_grant","error_description":"expired"}"#, ": invalid_grant (expired)"),
+            (r#"{"details":"incorrect username or password"}"#, ": incorrect username or password"),
+            (r#"{"error":"x"}"#, ": x"),
             ("", ""),
             ("{\"errors\":[]}", ": {\"errors\":[]}"),
         ] {

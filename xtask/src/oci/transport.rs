@@ -1,6 +1,6 @@
 //! Sending a request: authentication, redirects, warnings, and errors that keep secrets.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,17 +13,21 @@ use reqwest::{Method, StatusCode, Url};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
-use super::auth::Authorization;
 use super::content::{Content, ReadAgainError};
-use super::credentials::{Credentials, Sources};
+use super::credentials::Credentials;
 use super::digest::Digest;
 use super::error::OciError;
+use super::grants::{Grant, Grants, Scope};
+use super::keyring::Keyring;
+use super::known::Known;
 use super::link;
-use super::realm;
+use super::permission::Begun;
+use super::proxy::Routes;
+use super::realm::{self, Trusted};
 use super::reference::{Registry, Repository};
 use super::retry;
 use super::said::{detail, printable, root_cause};
-use super::secret::Known;
+use super::sources::Sources;
 
 /// What an answer may weigh in memory unless its call says otherwise, and what any refusal may.
 const MAX_BODY: usize = 4 << 20;
@@ -51,18 +55,21 @@ pub struct Client {
     pub(super) registry: Registry,
     pub(super) base: Url,
     pub(super) access: Access,
-    pub(super) credentials: Credentials,
-    pub(super) trusted_realms: String,
+    pub(super) keyring: Keyring,
+    pub(super) trusted: Trusted,
+    pub(super) grants: Grants,
+    routes: Routes,
+    begun: Mutex<Begun>,
+    /// Whether the registry has answered somebody whom it knows.
+    is_known: AtomicBool,
+    /// Whose request goes alone until then.
+    first: tokio::sync::Mutex<()>,
     /// How many requests are under way at once.
     room: Semaphore,
     /// Until when the registry wants nothing from us.
     pause_until: Mutex<Option<Instant>>,
     /// Whether the registry has answered anything: a name that leads nowhere is not asked again and again.
     reached: AtomicBool,
-    /// What was granted, by repository.
-    granted: Mutex<HashMap<Repository, Authorization>>,
-    /// Who asks for an authorization, by repository.
-    turns: Mutex<HashMap<Repository, Arc<tokio::sync::Mutex<()>>>>,
     /// What no message may repeat.
     secrets: Mutex<Known>,
     notes: Notes,
@@ -85,6 +92,8 @@ pub struct Call {
     pub again: bool,
     /// What becomes of the answer's body.
     pub take: Take,
+    /// The repository that a blob is to be mounted from: the authorization has to cover it.
+    pub mount_from: Option<Repository>,
 }
 
 /// What a request carries: a part of a content.
@@ -106,7 +115,6 @@ pub enum Take {
 }
 
 /// An answer, read completely.
-#[derive(Debug)]
 pub struct Reply {
     /// The status.
     pub status: StatusCode,
@@ -122,6 +130,10 @@ pub struct Reply {
     pub request: String,
     /// How often it was sent.
     pub attempts: u32,
+    /// With which credentials it was sent, for messages.
+    pub(super) with: String,
+    /// What was shown with it.
+    pub(super) grant: Option<Arc<Grant>>,
 }
 
 impl fmt::Debug for Client {
@@ -140,10 +152,28 @@ impl Payload {
     }
 }
 
+impl fmt::Debug for Reply {
+    /// Without what may be secret: a body may be a token, an address may hold one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("status", &self.status)
+            .field("request", &self.request)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Call {
     /// A request without headers or body.
     pub fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: None, again: true, take: Take::Memory(MAX_BODY) }
+        Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: None,
+            again: true,
+            take: Take::Memory(MAX_BODY),
+            mount_from: None,
+        }
     }
 
     /// The same with a body that is in memory.
@@ -170,33 +200,44 @@ impl Client {
         // Fails when a provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let base = registry.url()?;
+        let keyring = sources.keyring(&registry, &*notes)?;
+        let trusted = Trusted::parse(&sources.trusted_hosts)?;
+        let mut routes = Routes::default();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("agent-sandbox-xtask/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
             .connect_timeout(Duration::from_secs(30))
             .read_timeout(LONGEST_SILENCE)
             .pool_max_idle_per_host(MAX_REQUESTS);
         if registry.is_local() {
             // No TLS, so no certificates to look for; and no proxy reaches this machine's loopback.
-            builder = builder.tls_certs_only([]).no_proxy();
+            builder = builder.tls_certs_only([]);
+        } else {
+            routes = sources.proxies.routes(base.scheme())?;
+            builder = sources.certificates.apply(builder, &*notes)?.proxy(routes.clone().into_proxy());
         }
         let http = builder.build().map_err(|error| OciError::Unreachable {
             host: registry.to_string(),
             reason: format!("the HTTP client cannot be set up ({})", root_cause(&error)),
         })?;
-        let credentials = sources.find(&registry)?;
+        let mut secrets = keyring.secrets();
+        secrets.extend(&routes.secrets());
         Ok(Self {
             http,
             base,
             access,
-            secrets: Mutex::new(credentials.secrets()),
-            credentials,
-            trusted_realms: sources.trusted_realms.clone(),
+            secrets: Mutex::new(secrets),
+            keyring,
+            trusted,
+            grants: Grants::default(),
+            routes,
+            begun: Mutex::default(),
+            is_known: AtomicBool::new(false),
+            first: tokio::sync::Mutex::default(),
             room: Semaphore::new(MAX_REQUESTS),
             pause_until: Mutex::default(),
             reached: AtomicBool::new(false),
-            granted: Mutex::default(),
-            turns: Mutex::default(),
             notes,
             told: Mutex::default(),
             registry,
@@ -227,32 +268,29 @@ impl Client {
             .map_err(|_| OciError::Reference(format!("\"{repository}/{rest}\" makes no address")))
     }
 
-    /// Sends a request, follows redirects of reads, and authenticates once if asked to.
+    /// Sends a request, follows redirects of reads, and authenticates if asked to.
     pub async fn send(&self, repository: &Repository, call: Call) -> Result<Reply, OciError> {
-        let shown = self.granted(repository);
-        let reply = self.follow(repository, &call).await?;
-        if reply.status != StatusCode::UNAUTHORIZED || !self.is_registry(&reply.url) {
-            return Ok(reply);
-        }
-        {
-            // Of several requests that are asked at once, one gets the authorization for all.
-            let turn = Arc::clone(
-                self.turns
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .entry(repository.clone())
-                    .or_default(),
-            );
-            let _turn = turn.lock().await;
-            if self.granted(repository) == shown {
-                let authorization = super::auth::answer(self, repository, &reply).await?;
-                self.granted
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(repository.clone(), authorization);
+        // The first request goes alone: a password that is wrong is shown once, and not by many requests at a time.
+        let _first = if self.is_known.load(Ordering::Acquire) { None } else { Some(self.first.lock().await) };
+        let scope = Scope { repository: repository.clone(), from: call.mount_from.clone() };
+        let mut reply = self.follow(&scope, &call).await?;
+        // Once for what was sent without authorization, and once for what was sent with one that
+        // is not good, or not any more. Whoever still refuses means it.
+        for _ in 0..2 {
+            if !self.asks(&reply) {
+                break;
+            }
+            let shown = reply.grant.is_some();
+            self.renew(&scope, &reply).await?;
+            reply = self.follow(&scope, &call).await?;
+            if shown {
+                break;
             }
         }
-        self.follow(repository, &call).await
+        if !self.asks(&reply) {
+            self.is_known.store(true, Ordering::Release);
+        }
+        Ok(reply)
     }
 
     /// An error for an answer that should have been another.
@@ -262,8 +300,18 @@ impl Client {
         let detail = detail(&reply.body, &secrets);
         // After a redirect the path is the registry's choice, too.
         let request = secrets.hide(&reply.request);
+        let registry = self.registry.to_string();
         match reply.status.as_u16() {
-            401 | 403 => OciError::Unauthorized { host, request, with: self.credentials.describe(), detail },
+            401 | 403 if !self.trusted.realm(&self.base, &reply.url) => {
+                OciError::Elsewhere { registry, host, request, detail }
+            }
+            401 | 403 => OciError::Unauthorized {
+                registry: registry.into(),
+                host,
+                request,
+                with: reply.with.clone(),
+                detail,
+            },
             status => OciError::Refused { host, status, request, detail }.after(reply.attempts),
         }
     }
@@ -285,6 +333,21 @@ impl Client {
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).hide(text)
     }
 
+    /// Keeps the answer to an upload that was begun before there was anything to send.
+    pub(super) fn keep_begun(&self, repository: &Repository, reply: Reply) {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(repository.clone(), reply);
+    }
+
+    /// The answer to an upload that was begun, for whoever comes first.
+    pub(super) fn take_begun(&self, repository: &Repository) -> Option<Reply> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).remove(repository)
+    }
+
+    /// All uploads that were begun and that nobody came for.
+    pub(super) fn take_all_begun(&self) -> Begun {
+        std::mem::take(&mut *self.begun.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The address in a `Location`, which may be relative and keeps its query.
     pub fn location(&self, reply: &Reply) -> Result<Url, OciError> {
         let location = reply.headers.get(LOCATION).and_then(|value| value.to_str().ok());
@@ -292,10 +355,10 @@ impl Client {
         link::location(&reply.url, location).map_err(|what| self.protocol(reply, what))
     }
 
-    async fn follow(&self, repository: &Repository, call: &Call) -> Result<Reply, OciError> {
+    pub(super) async fn follow(&self, scope: &Scope, call: &Call) -> Result<Reply, OciError> {
         let mut call = call.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let reply = self.exchange(repository, &call).await?;
+            let reply = self.exchange(scope, &call).await?;
             let read = matches!(call.method, Method::GET | Method::HEAD);
             if !(read && reply.status.is_redirection() && reply.headers.contains_key(LOCATION)) {
                 return Ok(reply);
@@ -309,21 +372,16 @@ impl Client {
         })
     }
 
-    fn granted(&self, repository: &Repository) -> Option<Authorization> {
-        self.granted.lock().unwrap_or_else(PoisonError::into_inner).get(repository).cloned()
+    /// Whether an address may see the authorization: the registry's own, and those that the user named.
+    pub(super) fn may_see(&self, url: &Url) -> bool {
+        self.trusted.address(&self.base, url)
     }
 
-    /// Whether an address is the registry's own, the only place that sees the authorization.
-    fn is_registry(&self, url: &Url) -> bool {
-        url.origin() == self.base.origin()
-    }
-
-    async fn exchange(&self, repository: &Repository, call: &Call) -> Result<Reply, OciError> {
+    async fn exchange(&self, scope: &Scope, call: &Call) -> Result<Reply, OciError> {
         let mut headers = call.headers.clone();
-        if self.is_registry(&call.url)
-            && let Some(granted) = self.granted(repository)
-        {
-            headers.insert(AUTHORIZATION, granted.header()?);
+        let grant = if self.may_see(&call.url) { self.authorization(scope).await? } else { None };
+        if let Some(grant) = &grant {
+            headers.insert(AUTHORIZATION, grant.authorization.header()?);
         }
         let mut attempt = 1;
         loop {
@@ -335,9 +393,14 @@ impl Client {
             let outcome = self.one_at_a_time(request, call).await;
             let again = if call.again { self.pause_for(&outcome, attempt) } else { None };
             let Some(pause) = again else {
-                let reply = outcome.map_err(|error| error.after(attempt))?;
+                let mut reply = outcome.map_err(|error| error.after(attempt))?;
+                if grant.is_some() {
+                    reply.with = self.keyring.find(&scope.repository).describe();
+                }
+                reply.grant = grant;
+                reply.attempts = attempt;
                 self.warn(&reply.headers);
-                return Ok(Reply { attempts: attempt, ..reply });
+                return Ok(reply);
             };
             tokio::time::sleep(pause).await;
             attempt += 1;
@@ -407,7 +470,10 @@ impl Client {
             Some(error) => OciError::ReadAgain(error.clone()),
             None => OciError::Unreachable {
                 host: realm::authority(url).unwrap_or_default(),
-                reason: root_cause(error),
+                reason: match self.routes.describe(url) {
+                    Some(proxy) => format!("{} (through the proxy {proxy})", root_cause(error)),
+                    None => root_cause(error),
+                },
             },
         };
         let mut response = request.send().await.map_err(|error| {
@@ -449,6 +515,8 @@ impl Client {
             url: url.clone(),
             request: describe,
             attempts: 1,
+            with: Credentials::Anonymous.describe(),
+            grant: None,
         })
     }
 

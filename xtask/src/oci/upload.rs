@@ -53,22 +53,31 @@ pub async fn begin(
     digest: &Digest,
     from: Option<&Repository>,
 ) -> Result<Begun, OciError> {
+    if from.is_none()
+        && let Some(begun) = client.take_begun(repository)
+    {
+        // It proved the right to write, and is as good as another.
+        return session(client, &begun).map(Begun::Session);
+    }
     let mut url = client.url(repository, "blobs/uploads/")?;
     if let Some(from) = from {
         url.query_pairs_mut().append_pair("mount", digest.as_str()).append_pair("from", from.as_str());
     }
     let mut call = Call::new(Method::POST, url).with(bytes::Bytes::new());
     call.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    call.mount_from = from.cloned();
     let reply = client.send(repository, call).await?;
     match reply.status {
         StatusCode::CREATED if from.is_some() => Ok(Begun::Mounted),
-        StatusCode::ACCEPTED => {
-            let least = reply.headers.get(MIN_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-            let session = Session { url: client.location(&reply)?, chunk: CHUNK.max(least.unwrap_or(0)) };
-            Ok(Begun::Session(session))
-        }
+        StatusCode::ACCEPTED => session(client, &reply).map(Begun::Session),
         _ => Err(client.refused(&reply)),
     }
+}
+
+/// The place that a registry names.
+fn session(client: &Client, reply: &Reply) -> Result<Session, OciError> {
+    let least = reply.headers.get(MIN_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    Ok(Session { url: client.location(reply)?, chunk: CHUNK.max(least.unwrap_or(0)) })
 }
 
 /// Gives a place back; a registry forgets it sooner or later anyway.

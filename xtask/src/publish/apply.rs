@@ -13,6 +13,7 @@ use futures_util::future::{join_all, try_join_all};
 
 use crate::oci::error::OciError;
 use crate::oci::manifests::{self, Found};
+use crate::oci::permission;
 use crate::oci::push::{self, Artifact, Known, Missing};
 use crate::oci::reference::Repository;
 use crate::oci::tag_list;
@@ -33,6 +34,13 @@ const FRESH: Duration = Duration::from_secs(1);
 /// Uploads everything, then sets the tags, and the collection last: who finds it finds its Features.
 /// The plan's tags are afterwards those that were set.
 pub async fn apply(client: &Client, plan: &mut Plan) -> anyhow::Result<()> {
+    permission::prove(client, &written(plan)).await?;
+    let result = write(client, plan).await;
+    permission::cancel(client).await;
+    result
+}
+
+async fn write(client: &Client, plan: &mut Plan) -> anyhow::Result<()> {
     upload(client, plan).await?;
     // Before the first tag moves, so that a conflict that arose meanwhile leaves nothing half done.
     let looks = try_join_all(plan.releases.iter().map(|release| look(client, release))).await?;
@@ -70,6 +78,16 @@ pub async fn apply(client: &Client, plan: &mut Plan) -> anyhow::Result<()> {
         release.tags.retain(|tag| moved.set.contains(tag));
     }
     collection(client, &mut plan.collection, now).await
+}
+
+/// The repositories in which something is to be written.
+fn written(plan: &Plan) -> Vec<Repository> {
+    let releases = plan.releases.iter().filter(|release| !release.present || !release.tags.is_empty());
+    let mut repositories: Vec<_> = releases.map(|release| release.repository.clone()).collect();
+    if !plan.collection.present {
+        repositories.push(plan.collection.repository.clone());
+    }
+    repositories
 }
 
 /// One artifact's way to the registry.

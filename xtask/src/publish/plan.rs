@@ -74,10 +74,12 @@ pub async fn make(client: &Client, namespace: &Repository, packed: &Packed) -> a
         std::iter::once(None).chain(legacy).map(move |legacy_id| (feature, legacy_id))
     });
     let looks = wanted.map(|(feature, legacy_id)| release(client, namespace, feature, legacy_id));
-    let (looked, collection) = tokio::join!(try_join_all(looks), collection_plan(client, namespace, packed));
+    // The first failure ends all of it.
+    let looks = async { anyhow::Ok(try_join_all(looks).await?) };
+    let (looked, collection) = tokio::try_join!(looks, collection_plan(client, namespace, packed))?;
     let mut releases = Vec::new();
     let mut conflicts = Vec::new();
-    for release in looked? {
+    for release in looked {
         match release {
             Ok(release) => releases.push(release),
             Err(conflict) => conflicts.push(conflict),
@@ -86,7 +88,7 @@ pub async fn make(client: &Client, namespace: &Repository, packed: &Packed) -> a
     if !conflicts.is_empty() {
         return Err(PublishError::Conflict(conflicts).into());
     }
-    Ok(Plan { releases, collection: collection? })
+    Ok(Plan { releases, collection })
 }
 
 async fn release(

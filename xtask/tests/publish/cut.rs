@@ -12,7 +12,7 @@ use xtask::registry::server::{Options, Serving, serve};
 use xtask::registry::watch::{Moment, Verdict, Watch};
 
 use crate::support::reader::{Reader, Tags};
-use crate::support::{Collection, NAMESPACE, copy, fast_folder, pack, program, push};
+use crate::support::{Collection, NAMESPACE, copy, fast_folder, pack, push, xtask};
 
 const IDS: [&str; 3] = ["a", "b", "old"];
 
@@ -92,14 +92,14 @@ impl Stage {
         (tags, requests.load(Ordering::SeqCst))
     }
 
-    /// Runs the program, which dies at a request; `None` if it had no such request.
+    /// Runs the xtask, which dies at a request; `None` if it had no such request.
     fn run_and_die(&self, root: &TempDir, number: u64, death: Death) -> Option<()> {
         let victim = Arc::new(Victim::default());
         let dead = Arc::new(AtomicBool::new(false));
         let serving = deadly(root, number, death, &victim, &dead);
         {
             let mut child = victim.0.lock().unwrap();
-            let mut command = program(self.collection.path());
+            let mut command = xtask(self.collection.path());
             command.args(["publish", ".", "-n", NAMESPACE, "-r", &serving.host()]);
             *child = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
         }

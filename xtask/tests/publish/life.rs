@@ -5,7 +5,7 @@ use crate::support::proxy::{Proxy, reply};
 use crate::support::tls::Tls;
 use crate::support::{
     Collection, NAMESPACE, collection_of, destination, digest_of, embedded, embedded_with, one_by_one, pack,
-    program, push, push_to,
+    push, push_to, xtask,
 };
 use xtask::exit::Exit;
 use xtask::publish::report;
@@ -196,7 +196,7 @@ fn a_local_publish_looks_at_no_credentials() {
     checkout.file("features/a/install.sh", "", 0o755);
     // Looking would run this, or fail at it.
     checkout.file("config.json", r#"{"credsStore":"that-does-not-exist"}"#, 0o644);
-    let output = program(checkout.path()).args(["publish", "features", "--local"]).output().unwrap();
+    let output = xtask(checkout.path()).args(["publish", "features", "--local"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -207,7 +207,7 @@ fn output_that_nobody_takes_is_no_panic() {
     collection.feature("a", "1.0.0", "");
     let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let publish = || {
-        let mut command = program(collection.path());
+        let mut command = xtask(collection.path());
         command.args(["publish", ".", "-n", NAMESPACE, "-r", &format!("localhost:{}", registry.port())]);
         command
     };
@@ -235,7 +235,7 @@ fn requests_share_connections_and_http_2_is_spoken_where_it_is_offered() {
         let registry = embedded();
         let proxy = Proxy::start(registry.port(), |_| None);
         let front = Tls::speaking(proxy.port, protocols);
-        let mut command = program(collection.path());
+        let mut command = xtask(collection.path());
         command.args(["publish", ".", "-n", NAMESPACE, "-r", &front.host()]);
         command.env("SSL_CERT_FILE", front.ca()).env_remove("SSL_CERT_DIR");
         let output = command.output().unwrap();

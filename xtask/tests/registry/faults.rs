@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::support::{Answer, http, program};
+use super::support::{Answer, http, xtask};
 use super::{Peer, manifest_of};
 use xtask::oci::digest::Digest;
 use xtask::registry::server::{Options, serve};
@@ -319,7 +319,7 @@ fn a_watcher_sees_each_request_twice_and_may_cut_it() {
 fn the_command_line_takes_faults_and_says_what_they_met() {
     let root = tempfile::tempdir().unwrap();
     let fault = "status=503,path=/v2/,count=1";
-    let mut child = program(root.path())
+    let mut child = xtask(root.path())
         .args(["registry", "serve", "--root", ".", "--port", "0", "--fault", fault, "--fault", "page=1"])
         .stderr(Stdio::piped())
         .spawn()
@@ -334,10 +334,10 @@ fn the_command_line_takes_faults_and_says_what_they_met() {
     child.kill().unwrap();
     child.wait().unwrap();
 
-    let wrong = program(root.path()).args(["registry", "serve", "--fault", "slow"]).output().unwrap();
+    let wrong = xtask(root.path()).args(["registry", "serve", "--fault", "slow"]).output().unwrap();
     let stderr = String::from_utf8(wrong.stderr).unwrap();
     assert_eq!(wrong.status.code(), Some(2), "{stderr}");
     assert!(stderr.contains("there is no fault \"slow\""), "{stderr}");
-    let help = program(root.path()).args(["registry", "serve", "--help"]).output().unwrap();
+    let help = xtask(root.path()).args(["registry", "serve", "--help"]).output().unwrap();
     assert!(String::from_utf8(help.stdout).unwrap().contains("status=N             answer N and do nothing"));
 }

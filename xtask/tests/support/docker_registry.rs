@@ -18,15 +18,20 @@ pub struct DockerRegistry {
 impl DockerRegistry {
     /// Starts it on a free port, or says that it is not installed.
     pub fn start() -> Option<Self> {
+        Self::start_with("")
+    }
+
+    /// The same with more lines of configuration.
+    pub fn start_with(more: &str) -> Option<Self> {
         if !std::path::Path::new(PROGRAM).exists() {
             super::skip("docker-registry is not installed (apt-get install docker-registry)");
             return None;
         }
         // The port may be taken between the two binds; then the next one is tried.
-        (0..10).find_map(|_| Self::try_start()).or_else(|| panic!("docker-registry does not start"))
+        (0..10).find_map(|_| Self::try_start(more)).or_else(|| panic!("docker-registry does not start"))
     }
 
-    fn try_start() -> Option<Self> {
+    fn try_start(more: &str) -> Option<Self> {
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         let root = tempfile::tempdir().unwrap();
         let config = root.path().join("config.yml");
@@ -34,7 +39,7 @@ impl DockerRegistry {
         std::fs::write(
             &config,
             format!(
-                "version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"127.0.0.1:{port}\"}}\n",
+                "version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"127.0.0.1:{port}\"}}\n{more}\n",
                 storage.display()
             ),
         )

@@ -4,8 +4,10 @@
 
 mod client;
 mod collection;
+pub mod connect;
 pub mod docker_registry;
 mod embedded;
+pub mod guarded;
 mod memory;
 pub mod official;
 mod program;
@@ -19,7 +21,7 @@ pub use client::{Answer, client, collection_of, digest_of, http, http_in_thread}
 pub use collection::{Collection, pack};
 pub use embedded::{Embedded, embedded, embedded_with, one_by_one};
 pub use memory::{copy, fast_folder};
-pub use program::program;
+pub use program::{run, xtask};
 pub use proxy::manifests_written;
 pub use push::{NAMESPACE, destination, push, push_to};
 pub use skip::skip;
