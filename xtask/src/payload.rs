@@ -119,9 +119,17 @@ impl Payload {
         Err(io::Error::other("the files changed while they were read; run the command again"))
     }
 
+    /// The bytes, where they are in memory in one piece.
+    pub fn in_memory(&self) -> Option<&Bytes> {
+        match &*self.pieces {
+            [Piece { source: Source::Memory(bytes), .. }] => Some(bytes),
+            _ => None,
+        }
+    }
+
     /// All of them in memory: for what is known to be small, and for tests.
     pub fn bytes(&self) -> io::Result<Bytes> {
-        if let [Piece { source: Source::Memory(bytes), .. }] = &*self.pieces {
+        if let Some(bytes) = self.in_memory() {
             return Ok(bytes.clone());
         }
         let mut all = Vec::new();

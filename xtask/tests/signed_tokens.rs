@@ -18,7 +18,6 @@ use support::proxy::{Proxy, Seen, reply};
 use support::{Collection, NAMESPACE, push_to};
 use xtask::exit::Exit;
 use xtask::oci::blob;
-use xtask::oci::content::Content;
 use xtask::oci::digest::Digest;
 use xtask::oci::reference::Repository;
 use xtask::oci::secret::Secret;
@@ -159,7 +158,7 @@ fn a_mount_needs_a_token_for_both_repositories() {
         let Begun::Session(session) = upload::begin(&client, &from, &digest, None).await.unwrap() else {
             panic!("nothing was to be mounted");
         };
-        upload::send(&client, &from, &Content::memory(data), session).await.unwrap();
+        upload::send(&client, &from, &data.into(), session).await.unwrap();
     });
     let mount = |with: bool| {
         let mut url = client.url(&to, "blobs/uploads/").unwrap();

@@ -1,6 +1,6 @@
 //! Why a registry could not be used: one sentence each, without secrets.
 
-use super::content::ReadAgainError;
+use super::body::ReadAgainError;
 use super::digest::Digest;
 
 /// An error of the client.

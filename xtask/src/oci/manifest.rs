@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::content::Content;
 use super::digest::Digest;
+use crate::payload::Payload;
 
 /// The media type of the manifest itself.
 pub const MEDIA_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -67,8 +67,8 @@ struct Descriptor<'a> {
 }
 
 /// Writes a manifest. `on_github` adds the annotation by which GitHub names the package's type.
-pub fn render(kind: Kind<'_>, title: &str, layer: &Content, on_github: bool) -> Vec<u8> {
-    render_named(kind, title, layer.digest(), layer.size(), on_github)
+pub fn render(kind: Kind<'_>, title: &str, layer: &Payload, on_github: bool) -> Vec<u8> {
+    render_named(kind, title, layer.digest(), layer.len(), on_github)
 }
 
 /// The same for a layer by its digest and size.
@@ -162,7 +162,7 @@ mod tests {
         let manifest = render(
             Kind::Collection,
             "devcontainer-collection.json",
-            &Content::memory(bytes::Bytes::from_static(b"{}")),
+            &Payload::from(bytes::Bytes::from_static(b"{}")),
             false,
         );
         assert_eq!(

@@ -3,9 +3,9 @@
 pub mod auth;
 mod auth_file;
 pub mod blob;
+pub mod body;
 pub mod certificates;
 pub mod challenge;
-pub mod content;
 pub mod credentials;
 pub mod digest;
 pub mod download;
@@ -17,6 +17,7 @@ pub mod known;
 pub mod link;
 pub mod manifest;
 pub mod manifests;
+mod pace;
 pub mod permission;
 pub mod proxy;
 pub mod push;

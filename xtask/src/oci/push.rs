@@ -7,7 +7,6 @@ use bytes::Bytes;
 use futures_util::future::{join_all, try_join_all};
 
 use super::blob;
-use super::content::Content;
 use super::digest::Digest;
 use super::error::OciError;
 use super::manifest::{self, Kind};
@@ -15,14 +14,15 @@ use super::manifests;
 use super::reference::Repository;
 use super::transport::Client;
 use super::upload::{self, Begun, Session};
+use crate::payload::Payload;
 
 /// What is pushed to one repository.
 #[derive(Debug, Clone)]
 pub struct Artifact {
     /// The config.
-    pub config: Content,
+    pub config: Payload,
     /// The layer.
-    pub layer: Content,
+    pub layer: Payload,
     /// The manifest.
     pub manifest: Bytes,
     /// The manifest's digest, which is the artifact's name for good.
@@ -31,13 +31,13 @@ pub struct Artifact {
 
 impl Artifact {
     /// Makes the manifest for a layer.
-    pub fn new(kind: Kind<'_>, title: &str, layer: Content, on_github: bool) -> Self {
+    pub fn new(kind: Kind<'_>, title: &str, layer: Payload, on_github: bool) -> Self {
         let manifest: Bytes = manifest::render(kind, title, &layer, on_github).into();
-        let config = Content::memory(Bytes::from_static(manifest::CONFIG));
+        let config = Payload::from(Bytes::from_static(manifest::CONFIG));
         Self { digest: Digest::of(&manifest), config, layer, manifest }
     }
 
-    fn blobs(&self) -> [&Content; 2] {
+    fn blobs(&self) -> [&Payload; 2] {
         [&self.config, &self.layer]
     }
 }
@@ -46,7 +46,7 @@ impl Artifact {
 #[derive(Debug)]
 pub struct Missing<'a> {
     repository: &'a Repository,
-    blobs: Vec<(&'a Content, Session)>,
+    blobs: Vec<(&'a Payload, Session)>,
 }
 
 /// What the registry is known to have already.
@@ -65,15 +65,15 @@ pub async fn prepare<'a>(
     artifact: &'a Artifact,
     known: Known<'_>,
 ) -> Result<Missing<'a>, OciError> {
-    let place = |content: &'a Content| async move {
-        if !known.is_empty && blob::size(client, repository, content.digest()).await?.is_some() {
+    let place = |payload: &'a Payload| async move {
+        if !known.is_empty && blob::size(client, repository, payload.digest()).await?.is_some() {
             return Ok(None);
         }
-        let is_config = content.digest() == artifact.config.digest();
+        let is_config = payload.digest() == artifact.config.digest();
         let from = known.config.filter(|from| is_config && *from != repository);
-        Ok(match upload::begin(client, repository, content.digest(), from).await? {
+        Ok(match upload::begin(client, repository, payload.digest(), from).await? {
             Begun::Mounted => None,
-            Begun::Session(session) => Some((content, session)),
+            Begun::Session(session) => Some((payload, session)),
         })
     };
     let places = join_all(artifact.blobs().map(place)).await;
@@ -102,7 +102,7 @@ impl Missing<'_> {
 
     /// How many bytes are to be sent.
     pub fn size(&self) -> u64 {
-        self.blobs.iter().map(|(content, _)| content.size()).sum()
+        self.blobs.iter().map(|(payload, _)| payload.len()).sum()
     }
 
     /// Gives the places back.
@@ -116,7 +116,7 @@ impl Missing<'_> {
         let sends = self
             .blobs
             .into_iter()
-            .map(|(content, session)| send(client, self.repository, content, session, from));
+            .map(|(payload, session)| send(client, self.repository, payload, session, from));
         try_join_all(sends).await.map(drop)
     }
 }
@@ -124,12 +124,12 @@ impl Missing<'_> {
 async fn send(
     client: &Client,
     repository: &Repository,
-    content: &Content,
+    payload: &Payload,
     session: Session,
     from: Option<&Repository>,
 ) -> Result<(), OciError> {
     if let Some(from) = from {
-        match upload::begin(client, repository, content.digest(), Some(from)).await? {
+        match upload::begin(client, repository, payload.digest(), Some(from)).await? {
             Begun::Mounted => {
                 upload::cancel(client, repository, session).await;
                 return Ok(());
@@ -137,13 +137,13 @@ async fn send(
             Begun::Session(unused) => upload::cancel(client, repository, unused).await,
         }
     }
-    upload::send(client, repository, content, session).await
+    upload::send(client, repository, payload, session).await
 }
 
 /// Reads an artifact's blobs back, as a manifest will name them.
 pub async fn verify(client: &Client, repository: &Repository, artifact: &Artifact) -> Result<(), OciError> {
     let blobs = artifact.blobs();
-    try_join_all(blobs.map(|content| blob::verify(client, repository, content.digest()))).await.map(drop)
+    try_join_all(blobs.map(|payload| blob::verify(client, repository, payload.digest()))).await.map(drop)
 }
 
 /// Uploads an artifact so that it can be had by its digest. Moves no tag.

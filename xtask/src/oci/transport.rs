@@ -5,15 +5,14 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION, RETRY_AFTER, WARNING};
+use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION, WARNING};
 use reqwest::{Method, StatusCode, Url};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
 
-use super::content::{Content, ReadAgainError};
+use super::body;
 use super::credentials::Credentials;
 use super::digest::Digest;
 use super::error::OciError;
@@ -21,19 +20,18 @@ use super::grants::{Grant, Grants, Scope};
 use super::keyring::Keyring;
 use super::known::Known;
 use super::link;
+use super::pace::{MAX_REQUESTS, Pace};
 use super::permission::Begun;
 use super::proxy::Routes;
 use super::realm::{self, Trusted};
 use super::reference::{Registry, Repository};
-use super::retry;
 use super::said::{detail, printable, root_cause};
 use super::sources::Sources;
+use crate::payload::Payload;
 
 /// What an answer may weigh in memory unless its call says otherwise, and what any refusal may.
 const MAX_BODY: usize = 4 << 20;
 const MAX_REDIRECTS: usize = 5;
-/// The most requests at once. Most of them wait for the network; a registry that has enough of it answers 429.
-const MAX_REQUESTS: usize = 64;
 /// The longest silence of a registry: some hash a large blob before they answer.
 const LONGEST_SILENCE: Duration = Duration::from_secs(120);
 
@@ -64,12 +62,7 @@ pub struct Client {
     is_known: AtomicBool,
     /// Whose request goes alone until then.
     first: tokio::sync::Mutex<()>,
-    /// How many requests are under way at once.
-    room: Semaphore,
-    /// Until when the registry wants nothing from us.
-    pause_until: Mutex<Option<Instant>>,
-    /// Whether the registry has answered anything: a name that leads nowhere is not asked again and again.
-    reached: AtomicBool,
+    pub(super) pace: Pace,
     /// What no message may repeat.
     secrets: Mutex<Known>,
     notes: Notes,
@@ -87,7 +80,7 @@ pub struct Call {
     /// More headers.
     pub headers: HeaderMap,
     /// The body, if the method has one.
-    pub body: Option<Payload>,
+    pub body: Option<Part>,
     /// Whether it may be sent again where its answer was lost: not where it ends what an earlier request began.
     pub again: bool,
     /// What becomes of the answer's body.
@@ -96,12 +89,12 @@ pub struct Call {
     pub mount_from: Option<Repository>,
 }
 
-/// What a request carries: a part of a content.
+/// What a request carries.
 #[derive(Debug, Clone)]
-pub struct Payload {
-    /// The content.
-    pub content: Content,
-    /// Which bytes of it.
+pub struct Part {
+    /// The bytes, of which it may be some.
+    pub payload: Payload,
+    /// Which of them.
     pub range: Range<u64>,
 }
 
@@ -145,10 +138,10 @@ impl fmt::Debug for Client {
     }
 }
 
-impl Payload {
-    /// All of a content.
-    pub fn all(content: &Content) -> Self {
-        Self { content: content.clone(), range: 0..content.size() }
+impl Part {
+    /// All of them.
+    pub fn all(payload: &Payload) -> Self {
+        Self { payload: payload.clone(), range: 0..payload.len() }
     }
 }
 
@@ -179,7 +172,7 @@ impl Call {
     /// The same with a body that is in memory.
     #[must_use]
     pub fn with(mut self, bytes: Bytes) -> Self {
-        self.body = Some(Payload::all(&Content::memory(bytes)));
+        self.body = Some(Part::all(&bytes.into()));
         self
     }
 
@@ -235,9 +228,7 @@ impl Client {
             begun: Mutex::default(),
             is_known: AtomicBool::new(false),
             first: tokio::sync::Mutex::default(),
-            room: Semaphore::new(MAX_REQUESTS),
-            pause_until: Mutex::default(),
-            reached: AtomicBool::new(false),
+            pace: Pace::default(),
             notes,
             told: Mutex::default(),
             registry,
@@ -387,11 +378,17 @@ impl Client {
         loop {
             let mut request =
                 self.http.request(call.method.clone(), call.url.clone()).headers(headers.clone());
-            if let Some(Payload { content, range }) = &call.body {
-                request = request.body(content.body(range.clone()));
+            if let Some(Part { payload, range }) = &call.body {
+                request = request.body(body::of(payload, range.clone()));
             }
-            let outcome = self.one_at_a_time(request, call).await;
-            let again = if call.again { self.pause_for(&outcome, attempt) } else { None };
+            let outcome = {
+                let _turn = self.pace.turn().await;
+                self.receive(request, &call.url, call.describe(), call.take).await
+            };
+            if outcome.is_ok() {
+                self.pace.reached();
+            }
+            let again = if call.again { self.pace.pause(&outcome, attempt) } else { None };
             let Some(pause) = again else {
                 let mut reply = outcome.map_err(|error| error.after(attempt))?;
                 if grant.is_some() {
@@ -407,57 +404,6 @@ impl Client {
         }
     }
 
-    /// Sends a request when there is room for it, and the registry does not want us to wait.
-    async fn one_at_a_time(&self, request: reqwest::RequestBuilder, call: &Call) -> Result<Reply, OciError> {
-        // It is never closed.
-        let _room = self.room.acquire().await;
-        loop {
-            let until = *self.pause_until.lock().unwrap_or_else(PoisonError::into_inner);
-            match until.and_then(|until| until.checked_duration_since(Instant::now())) {
-                Some(left) if !left.is_zero() => tokio::time::sleep(left).await,
-                _ => break,
-            }
-        }
-        let outcome = self.receive(request, &call.url, call.describe(), call.take).await;
-        if outcome.is_ok() {
-            self.reached.store(true, Ordering::Relaxed);
-        }
-        outcome
-    }
-
-    /// How long to wait before a request is sent again; `None` where that is of no use.
-    fn pause_for(&self, outcome: &Result<Reply, OciError>, attempt: u32) -> Option<Duration> {
-        if attempt >= retry::ATTEMPTS {
-            return None;
-        }
-        let pause = retry::pause(attempt, retry::chance());
-        match outcome {
-            Ok(reply) if retry::is_temporary(reply.status) => match self.heed(reply) {
-                None => Some(pause),
-                // Spread over the time after it: whatever waits for the same moment would come at once.
-                Some(wanted) if wanted <= retry::MAX_RETRY_AFTER => {
-                    Some(wanted + pause.mul_f64(retry::chance()))
-                }
-                Some(_) => None,
-            },
-            Err(OciError::Unreachable { .. }) if self.reached.load(Ordering::Relaxed) => Some(pause),
-            _ => None,
-        }
-    }
-
-    /// Takes note of how long the registry wants to be left alone: it is the registry that needs the pause, so all
-    /// requests wait.
-    pub(super) fn heed(&self, reply: &Reply) -> Option<Duration> {
-        let value = reply.headers.get(RETRY_AFTER)?.to_str().ok()?;
-        let wanted = retry::retry_after(value, SystemTime::now())?;
-        if wanted <= retry::MAX_RETRY_AFTER {
-            let until = Instant::now() + wanted;
-            let mut known = self.pause_until.lock().unwrap_or_else(PoisonError::into_inner);
-            *known = Some(known.map_or(until, |known| known.max(until)));
-        }
-        Some(wanted)
-    }
-
     /// Sends a request as it is and reads the answer.
     pub(super) async fn receive(
         &self,
@@ -466,7 +412,7 @@ impl Client {
         describe: String,
         take: Take,
     ) -> Result<Reply, OciError> {
-        let unreachable = |error: &reqwest::Error| match read_again_error(error) {
+        let unreachable = |error: &reqwest::Error| match body::read_again_error(error) {
             Some(error) => OciError::ReadAgain(error.clone()),
             None => OciError::Unreachable {
                 host: realm::authority(url).unwrap_or_default(),
@@ -479,7 +425,7 @@ impl Client {
         let mut response = request.send().await.map_err(|error| {
             // A connection that was made and ended is another thing than none.
             if !error.is_connect() {
-                self.reached.store(true, Ordering::Relaxed);
+                self.pace.reached();
             }
             unreachable(&error)
         })?;
@@ -529,16 +475,4 @@ impl Client {
             }
         }
     }
-}
-
-/// The error of a body that could not be read from where it is.
-fn read_again_error(error: &reqwest::Error) -> Option<&ReadAgainError> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
 }

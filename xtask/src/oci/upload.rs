@@ -4,12 +4,12 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, He
 use reqwest::{Method, StatusCode, Url};
 
 use super::blob;
-use super::content::Content;
 use super::digest::Digest;
 use super::error::OciError;
 use super::reference::Repository;
 use super::retry;
-use super::transport::{Call, Client, Payload, Reply};
+use super::transport::{Call, Client, Part, Reply};
+use crate::payload::Payload;
 
 /// The chunk that every registry takes: GitHub's refuses larger ones.
 const CHUNK: u64 = 4 << 20;
@@ -91,7 +91,7 @@ pub async fn cancel(client: &Client, repository: &Repository, session: Session) 
 pub async fn send(
     client: &Client,
     repository: &Repository,
-    content: &Content,
+    payload: &Payload,
     session: Session,
 ) -> Result<(), OciError> {
     let mut session = session;
@@ -99,9 +99,9 @@ pub async fn send(
     let mut attempt = 1;
     loop {
         let outcome = if in_chunks {
-            chunks(client, repository, content, session).await
+            chunks(client, repository, payload, session).await
         } else {
-            whole(client, repository, content, session).await
+            whole(client, repository, payload, session).await
         };
         let error = match outcome {
             Ok(()) => return Ok(()),
@@ -112,7 +112,7 @@ pub async fn send(
                 error
             }
             Err(Failure::Again(error)) => {
-                in_chunks |= attempt > 1 && content.size() >= WORTH_CHUNKS;
+                in_chunks |= attempt > 1 && payload.len() >= WORTH_CHUNKS;
                 error
             }
         };
@@ -122,10 +122,10 @@ pub async fn send(
         tokio::time::sleep(retry::pause(attempt, retry::chance())).await;
         attempt += 1;
         // Perhaps the answer was lost, and not the blob.
-        if blob::size(client, repository, content.digest()).await?.is_some() {
+        if blob::size(client, repository, payload.digest()).await?.is_some() {
             return Ok(());
         }
-        session = match begin(client, repository, content.digest(), None).await? {
+        session = match begin(client, repository, payload.digest(), None).await? {
             Begun::Session(session) => session,
             Begun::Mounted => return Ok(()),
         };
@@ -135,10 +135,10 @@ pub async fn send(
 async fn whole(
     client: &Client,
     repository: &Repository,
-    content: &Content,
+    payload: &Payload,
     session: Session,
 ) -> Result<(), Failure> {
-    let call = closing(session.url, content.digest(), Payload::all(content));
+    let call = closing(session.url, payload.digest(), Part::all(payload));
     let outcome = client.send(repository, call).await;
     match judge(client, outcome)? {
         reply if reply.status == StatusCode::CREATED => Ok(()),
@@ -153,20 +153,20 @@ async fn whole(
 async fn chunks(
     client: &Client,
     repository: &Repository,
-    content: &Content,
+    payload: &Payload,
     session: Session,
 ) -> Result<(), Failure> {
     let Session { mut url, chunk } = session;
     let mut sent = 0;
     let mut failures = 0;
-    while sent < content.size() {
-        let end = content.size().min(sent + chunk);
+    while sent < payload.len() {
+        let end = payload.len().min(sent + chunk);
         let mut call = Call::new(Method::PATCH, url.clone());
         call.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         // Without a unit: the specification's form, not HTTP's.
         let range = HeaderValue::try_from(format!("{sent}-{}", end - 1));
         call.headers.extend(range.ok().map(|range| (CONTENT_RANGE, range)));
-        call.body = Some(Payload { content: content.clone(), range: sent..end });
+        call.body = Some(Part { payload: payload.clone(), range: sent..end });
         call.again = false;
         match judge(client, client.send(repository, call).await) {
             Ok(reply) if reply.status == StatusCode::ACCEPTED => {
@@ -198,10 +198,10 @@ async fn chunks(
         if reply.headers.contains_key(reqwest::header::LOCATION) {
             url = client.location(&reply).map_err(Failure::Final)?;
         }
-        sent = received(&reply.headers).unwrap_or(0).min(content.size());
+        sent = received(&reply.headers).unwrap_or(0).min(payload.len());
     }
-    let nothing = Payload { content: content.clone(), range: 0..0 };
-    let outcome = client.send(repository, closing(url, content.digest(), nothing)).await;
+    let nothing = Part { payload: payload.clone(), range: 0..0 };
+    let outcome = client.send(repository, closing(url, payload.digest(), nothing)).await;
     match judge(client, outcome)? {
         reply if reply.status == StatusCode::CREATED => Ok(()),
         reply => Err(refusal(client, &reply)),
@@ -209,14 +209,14 @@ async fn chunks(
 }
 
 /// The request that ends a session.
-fn closing(mut url: Url, digest: &Digest, payload: Payload) -> Call {
+fn closing(mut url: Url, digest: &Digest, part: Part) -> Call {
     url.query_pairs_mut().append_pair("digest", digest.as_str());
     let mut put = Call::new(Method::PUT, url);
     put.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    if payload.range.is_empty() {
+    if part.range.is_empty() {
         put.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
-    put.body = Some(payload);
+    put.body = Some(part);
     put.again = false;
     put
 }
@@ -225,7 +225,7 @@ fn closing(mut url: Url, digest: &Digest, payload: Payload) -> Call {
 fn judge(client: &Client, outcome: Result<Reply, OciError>) -> Result<Reply, Failure> {
     match outcome {
         Ok(reply) if retry::is_temporary(reply.status) => {
-            client.heed(&reply);
+            client.pace.heed(&reply);
             Err(Failure::Again(client.refused(&reply)))
         }
         Ok(reply) => Ok(reply),

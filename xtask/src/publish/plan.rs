@@ -4,7 +4,6 @@ use futures_util::future::try_join_all;
 
 use crate::collection;
 use crate::feature::json::Json;
-use crate::oci::content::Content;
 use crate::oci::digest::Digest;
 use crate::oci::error::OciError;
 use crate::oci::manifest::{Kind, Published};
@@ -103,7 +102,7 @@ async fn release(
     let artifact = Artifact::new(
         Kind::Feature { metadata: &annotation },
         &feature.file_name(),
-        Content::from(feature.archive.clone()),
+        feature.archive.clone(),
         on_github(client),
     );
     let version = metadata.version.clone();
@@ -207,7 +206,7 @@ impl CollectionPlan {
 
 fn collection_artifact(client: &Client, features: &[Json]) -> Artifact {
     let text = collection::render(features.to_vec());
-    let text = Content::memory(text.into_bytes().into());
+    let text = text.into_bytes().into();
     Artifact::new(Kind::Collection, collection::FILE_NAME, text, on_github(client))
 }
 

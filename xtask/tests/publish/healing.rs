@@ -86,7 +86,7 @@ fn what_a_registry_lost_is_uploaded_again() {
     let packed = collection.pack();
     let plan = push(registry.port(), &packed).unwrap();
     let layer = &packed.features[0].archive.bytes().unwrap();
-    let listed = &plan.collection.artifact.layer.read().unwrap();
+    let listed = &plan.collection.artifact.layer.bytes().unwrap();
     for lost in [layer.as_ref(), listed.as_ref(), b"{}"] {
         lose(registry.root.path(), lost);
         let (result, notes) = push_to(&destination(registry.port()), &packed, false);
@@ -102,12 +102,12 @@ fn what_a_registry_lost_is_uploaded_again() {
     // And where it was more, the sentence says the way out, which works.
     collection.feature("b", "1.0.0", "");
     let plan = push(registry.port(), &collection.pack()).unwrap();
-    lose(registry.root.path(), &plan.collection.artifact.layer.read().unwrap());
+    lose(registry.root.path(), &plan.collection.artifact.layer.bytes().unwrap());
     let error = push(registry.port(), &pack(&folder).unwrap()).unwrap_err().to_string();
     assert!(
         error.contains("(its content is gone from the registry); publish the whole collection"),
         "{error}"
     );
     push(registry.port(), &collection.pack()).unwrap();
-    assert!(complete(registry.port(), NAMESPACE, &plan.collection.artifact.layer.read().unwrap()));
+    assert!(complete(registry.port(), NAMESPACE, &plan.collection.artifact.layer.bytes().unwrap()));
 }

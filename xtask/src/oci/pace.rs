@@ -1,0 +1,87 @@
+//! How many requests a registry gets at once, and when it gets none.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use reqwest::header::RETRY_AFTER;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::error::OciError;
+use super::retry;
+use super::transport::Reply;
+
+/// The most requests at once. Most of them wait for the network; a registry that has enough of it answers 429.
+pub(super) const MAX_REQUESTS: usize = 64;
+
+/// What all requests to a registry share.
+pub(super) struct Pace {
+    room: Semaphore,
+    /// Until when the registry wants nothing from us.
+    pause_until: Mutex<Option<Instant>>,
+    /// Whether anything was ever reached: a name that leads nowhere is not asked again and again.
+    reached: AtomicBool,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            room: Semaphore::new(MAX_REQUESTS),
+            pause_until: Mutex::default(),
+            reached: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Pace {
+    /// Waits until there is room for a request, and the registry does not want us to wait.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        let turn = self.room.acquire().await.ok();
+        loop {
+            let until = *self.pause_until.lock().unwrap_or_else(PoisonError::into_inner);
+            match until.and_then(|until| until.checked_duration_since(Instant::now())) {
+                Some(left) if !left.is_zero() => tokio::time::sleep(left).await,
+                _ => return turn,
+            }
+        }
+    }
+
+    /// Takes note that somebody is there.
+    pub(super) fn reached(&self) {
+        self.reached.store(true, Ordering::Relaxed);
+    }
+
+    /// How long to wait before a request is sent again; `None` where that is of no use.
+    pub(super) fn pause(&self, outcome: &Result<Reply, OciError>, attempt: u32) -> Option<Duration> {
+        if attempt >= retry::ATTEMPTS {
+            return None;
+        }
+        let pause = retry::pause(attempt, retry::chance());
+        match outcome {
+            Ok(reply) if retry::is_temporary(reply.status) => match self.heed(reply) {
+                None => Some(pause),
+                // Spread over the time after it: whatever waits for the same moment would come at once.
+                Some(wanted) if wanted <= retry::MAX_RETRY_AFTER => {
+                    Some(wanted + pause.mul_f64(retry::chance()))
+                }
+                Some(_) => None,
+            },
+            Err(OciError::Unreachable { .. }) if self.reached.load(Ordering::Relaxed) => Some(pause),
+            _ => None,
+        }
+    }
+
+    /// Takes note of how long the registry wants to be left alone: it is the registry that needs the pause, so all
+    /// requests wait.
+    pub(super) fn heed(&self, reply: &Reply) -> Option<Duration> {
+        let value = reply.headers.get(RETRY_AFTER)?.to_str().ok()?;
+        let wanted = retry::retry_after(value, SystemTime::now())?;
+        if wanted <= retry::MAX_RETRY_AFTER {
+            let until = Instant::now() + wanted;
+            let mut known = self.pause_until.lock().unwrap_or_else(PoisonError::into_inner);
+            *known = Some(known.map_or(until, |known| known.max(until)));
+        }
+        Some(wanted)
+    }
+}
