@@ -262,7 +262,11 @@ impl Client {
     /// Sends a request, follows redirects of reads, and authenticates if asked to.
     pub async fn send(&self, repository: &Repository, call: Call) -> Result<Reply, OciError> {
         // The first request goes alone: a password that is wrong is shown once, and not by many requests at a time.
-        let _first = if self.is_known.load(Ordering::Acquire) { None } else { Some(self.first.lock().await) };
+        let mut alone = None;
+        if !self.is_known.load(Ordering::Acquire) {
+            // Those that waited for it go together.
+            alone = Some(self.first.lock().await).filter(|_| !self.is_known.load(Ordering::Acquire));
+        }
         let scope = Scope { repository: repository.clone(), from: call.mount_from.clone() };
         let mut reply = self.follow(&scope, &call).await?;
         // Once for what was sent without authorization, and once for what was sent with one that
@@ -281,6 +285,7 @@ impl Client {
         if !self.asks(&reply) {
             self.is_known.store(true, Ordering::Release);
         }
+        drop(alone);
         Ok(reply)
     }
 

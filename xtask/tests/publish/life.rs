@@ -1,5 +1,9 @@
 //! The ordinary road: what is published, in which order, and what is said about it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
 use crate::support::docker_registry::DockerRegistry;
 use crate::support::proxy::{Proxy, reply};
 use crate::support::tls::Tls;
@@ -10,6 +14,7 @@ use crate::support::{
 use xtask::exit::Exit;
 use xtask::publish::report;
 use xtask::registry::server::Options;
+use xtask::registry::watch::{Moment, Verdict, Watch};
 
 /// The whole life of a collection; every registry must agree.
 fn life(port: u16) {
@@ -244,4 +249,43 @@ fn requests_share_connections_and_http_2_is_spoken_where_it_is_offered() {
         assert!(seen.len() > 60 && seen.iter().all(|seen| seen.version == version), "{protocols:?}");
         assert!(front.connections() * 2 < seen.len(), "{protocols:?}: {} connections", front.connections());
     }
+}
+
+#[test]
+fn the_first_request_goes_alone_and_the_others_together() {
+    let (under_way, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let beside_the_first = Arc::new(AtomicUsize::new(0));
+    let (now, highest, beside) = (Arc::clone(&under_way), Arc::clone(&most), Arc::clone(&beside_the_first));
+    let (first_is_done, writes) = (AtomicBool::new(false), AtomicBool::new(false));
+    let watch = Watch::new(move |seen| {
+        match seen.moment {
+            Moment::Arrived => {
+                let count = now.fetch_add(1, Ordering::SeqCst) + 1;
+                writes.fetch_or(seen.asked.method == "POST", Ordering::SeqCst);
+                // The first looks count: what comes later goes together anyway.
+                if !writes.load(Ordering::SeqCst) {
+                    highest.fetch_max(count, Ordering::SeqCst);
+                }
+                if seen.number > 1 && !first_is_done.load(Ordering::SeqCst) {
+                    beside.fetch_add(1, Ordering::SeqCst);
+                }
+                // Long enough for the others to arrive.
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Moment::Served { .. } => {
+                first_is_done.fetch_or(seen.number == 1, Ordering::SeqCst);
+                now.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        Verdict::Go
+    });
+    let registry = embedded_with(&Options { watch, ..Options::default() });
+    let collection = Collection::new();
+    for index in 0..12 {
+        collection.feature(&format!("f{index}"), "1.0.0", "");
+    }
+    push(registry.port(), &collection.pack()).unwrap();
+    assert_eq!(beside_the_first.load(Ordering::SeqCst), 0);
+    assert!(most.load(Ordering::SeqCst) >= 8, "{most:?} at once");
+    assert_eq!(under_way.load(Ordering::SeqCst), 0);
 }
