@@ -22,7 +22,7 @@ type Step = (&'static str, fn(&Path) -> anyhow::Result<()>);
 const STEPS: [Step; 13] = [
     ("format", format),
     ("shell", shell),
-    ("docs", |_| docs::verb(&DocsArgs { check: true })),
+    ("docs", |_| docs::verb(&DocsArgs { check: true, ..DocsArgs::default() })),
     ("workflows", tools::workflows),
     ("clippy", clippy),
     ("tidy", tidy::tidy),

@@ -8,7 +8,7 @@ use crate::arch::Arch;
 use crate::registry::fault::{Fault, spec};
 use crate::scenarios::engine::Engine;
 
-/// The publisher for Dev Container Features.
+/// The publisher for Dev Container Features and Templates.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", version, about)]
 pub struct Cli {
@@ -30,13 +30,16 @@ pub enum Command {
     Info(InfoArgs),
     /// Say in which order a workspace's Features are installed
     ResolveDependencies(ResolveArgs),
+    /// The same for Templates
+    Templates(TemplatesArgs),
     /// The embedded OCI registry
     Registry(RegistryArgs),
     /// Run the scenarios through the devcontainer CLI against a real Docker
     TestScenarios(ScenarioArgs),
     /// Run the firewall's tests and the daemon on other kernels, under qemu
     TestKernels(KernelArgs),
-    /// Write the generated parts of the documentation
+    /// Write the README.md of each Feature of a collection; without -p, this repository's own generated parts
+    #[command(visible_alias = "generate-docs")]
     Docs(DocsArgs),
     /// Measure
     Bench(BenchArgs),
@@ -196,6 +199,35 @@ pub struct AuthArgs {
     pub oci_auth_hardening: bool,
 }
 
+/// Flags of `templates`.
+#[derive(Debug, Args)]
+pub struct TemplatesArgs {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub command: TemplatesCommand,
+}
+
+/// What the target of the commands for Templates is.
+const TEMPLATES_TARGET: &str = "A collection folder or one Template [default: this repository's templates/]";
+
+/// What `--since` of the commands for Templates does.
+const TEMPLATES_SINCE: &str =
+    "Fail if a Template changed since this commit, tag or branch and its version did not";
+
+/// The commands of `templates`.
+#[derive(Debug, Subcommand)]
+pub enum TemplatesCommand {
+    /// Validate and pack Templates into reproducible archives
+    #[command(mut_arg("target", |target| target.help(TEMPLATES_TARGET)), mut_arg("since", |since| since.help(TEMPLATES_SINCE)))]
+    Package(PackageArgs),
+    /// Pack Templates and push them to an OCI registry
+    #[command(mut_arg("target", |target| target.help(TEMPLATES_TARGET)), mut_arg("since", |since| since.help(TEMPLATES_SINCE)))]
+    Publish(PublishArgs),
+    /// Write the README.md of each Template of a collection
+    #[command(visible_alias = "generate-docs")]
+    Docs(TemplateDocsArgs),
+}
+
 /// Flags of `registry`.
 #[derive(Debug, Args)]
 pub struct RegistryArgs {
@@ -244,12 +276,49 @@ pub struct KernelArgs {
     pub filter: Option<String>,
 }
 
-/// Flags of `docs`.
-#[derive(Debug, Args)]
+/// Flags of `docs`; names and defaults are those of the official CLI's `features generate-docs`, with `--check` added.
+#[derive(Debug, Default, Args)]
 pub struct DocsArgs {
     /// Write nothing; fail if something would change
     #[arg(long)]
     pub check: bool,
+    /// The folder that the Features' folders lie in
+    #[arg(short, long, value_name = "DIR")]
+    pub project_folder: Option<PathBuf>,
+    /// Registry that the Features are published to
+    #[arg(short, long, default_value = "ghcr.io", requires = "project_folder")]
+    pub registry: String,
+    /// Namespace of the collection [default: owner/repository of the git remote, lower-cased]
+    #[arg(short, long, requires = "project_folder")]
+    pub namespace: Option<String>,
+    /// Where the sources are.
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+/// Flags of `templates docs`; names and defaults are those of the official CLI's `templates generate-docs`.
+#[derive(Debug, Args)]
+pub struct TemplateDocsArgs {
+    /// Write nothing; fail if something would change
+    #[arg(long)]
+    pub check: bool,
+    /// The folder that the Templates' folders lie in
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    pub project_folder: PathBuf,
+    /// Where the sources are.
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+/// Flags that name the repository on GitHub to which a README.md links.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SourceArgs {
+    /// Owner on GitHub, for the link to the source
+    #[arg(long, default_value = "", hide_default_value = true, requires = "project_folder")]
+    pub github_owner: String,
+    /// Repository on GitHub, for the link to the source
+    #[arg(long, default_value = "", hide_default_value = true, requires = "project_folder")]
+    pub github_repo: String,
 }
 
 /// Flags of `bench`.

@@ -1,86 +1,32 @@
-//! `docs`: the parts of the documentation that are made from something else, written or checked.
+//! `docs`: what is written for readers and made from something else, written or checked.
 
-use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
+mod collection;
+mod own;
+pub mod readme;
 
-use anyhow::{Context as _, ensure};
-
-use crate::cli::DocsArgs;
-use crate::feature::json::{self, Json};
+use crate::cli::{DocsArgs, SourceArgs, TemplateDocsArgs};
+use crate::feature::kind::Kind;
 use crate::project;
+use collection::Job;
 
-/// A part of a file between `<!-- NAME:begin -->` and `<!-- NAME:end -->`.
-struct Part {
-    file: &'static str,
-    name: &'static str,
-    text: String,
-}
-
-/// The verb.
+/// The verb: each Feature's README.md, or this repository's own parts.
 pub fn verb(args: &DocsArgs) -> anyhow::Result<()> {
-    let root = project::root()?;
-    let parts = [
-        Part { file: "README.md", name: "options", text: options_table(&root)? },
-        Part {
-            file: "ARCHITECTURE.md",
-            name: "table",
-            text: fenced(&root.join("tests/expected/table.nft"))?,
-        },
-    ];
-    for part in parts {
-        let path = root.join(part.file);
-        let old = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let new = replace(&old, part.name, &part.text).with_context(|| path.display().to_string())?;
-        if new != old {
-            ensure!(!args.check, "{} is out of date: run `cargo xtask docs`", part.file);
-            fs::write(&path, new)?;
-            eprintln!("wrote {}", part.file);
-        }
-    }
-    Ok(())
+    let Some(folder) = &args.project_folder else {
+        return own::update(args.check);
+    };
+    let namespace = match &args.namespace {
+        Some(namespace) => namespace.clone(),
+        None => project::namespace_of_remote(folder)
+            .ok_or_else(|| crate::publish::error::PublishError::NoNamespace(folder.display().to_string()))?,
+    };
+    let SourceArgs { github_owner, github_repo } = args.source.clone();
+    let place = readme::Place { registry: args.registry.clone(), namespace, github_owner, github_repo };
+    collection::update(&Job { kind: Kind::Feature, folder, place, check: args.check })
 }
 
-fn replace(text: &str, name: &str, part: &str) -> anyhow::Result<String> {
-    let (begin, end) = (format!("<!-- {name}:begin -->"), format!("<!-- {name}:end -->"));
-    let (head, rest) = text.split_once(&begin).with_context(|| format!("no {begin}"))?;
-    let (_, tail) = rest.split_once(&end).with_context(|| format!("no {end}"))?;
-    Ok(format!("{head}{begin}\n{part}\n{end}{tail}"))
-}
-
-fn fenced(path: &Path) -> anyhow::Result<String> {
-    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    Ok(format!("```\n{}\n```", text.trim_end()))
-}
-
-fn options_table(root: &Path) -> anyhow::Result<String> {
-    let path = root.join("features/claude-code/devcontainer-feature.json");
-    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let feature = json::parse(&text).with_context(|| path.display().to_string())?;
-    let options = feature.as_object().and_then(|o| o.get("options")).and_then(Json::as_object);
-    let mut table = "| Option | Type | Default | Description |\n|---|---|---|---|".to_owned();
-    for (name, option) in options.into_iter().flat_map(json::Object::iter) {
-        let field = |field: &str| option.as_object().and_then(|o| o.get(field));
-        let text = |name: &str| field(name).and_then(Json::as_str).unwrap_or_default().replace('|', "\\|");
-        let default = match field("default") {
-            Some(Json::Bool(value)) => format!("`{value}`"),
-            Some(Json::String(value)) if !value.is_empty() => format!("`{value}`"),
-            _ => String::new(),
-        };
-        let _ = write!(table, "\n| `{name}` | {} | {default} | {} |", text("type"), text("description"));
-    }
-    Ok(table)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_are_replaced_between_their_marks() {
-        let text = "a\n<!-- x:begin -->\nold\n<!-- x:end -->\nb\n";
-        assert_eq!(replace(text, "x", "new").unwrap(), "a\n<!-- x:begin -->\nnew\n<!-- x:end -->\nb\n");
-        assert!(replace(text, "y", "new").is_err());
-        assert!(replace("<!-- x:begin -->", "x", "new").is_err());
-    }
+/// The verb for Templates.
+pub fn templates(args: &TemplateDocsArgs) -> anyhow::Result<()> {
+    let SourceArgs { github_owner, github_repo } = args.source.clone();
+    let place = readme::Place { github_owner, github_repo, ..readme::Place::default() };
+    collection::update(&Job { kind: Kind::Template, folder: &args.project_folder, place, check: args.check })
 }

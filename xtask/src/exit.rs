@@ -5,7 +5,7 @@
 //! | 0 | done, or nothing to do |
 //! | 1 | failed: see the sentence on standard error |
 //! | 2 | the command line was not understood, or names what cannot be a registry or namespace |
-//! | 3 | a Feature is not valid; nothing was written or sent |
+//! | 3 | a Feature or Template is not valid; nothing was written or sent |
 //! | 4 | a published version has other content; nothing was changed at the registry |
 //! | 5 | the registry or its authentication refused, or could not be reached |
 //!
@@ -26,7 +26,7 @@ pub enum Exit {
     Failed = 1,
     /// The command line was not understood.
     Usage = 2,
-    /// A Feature is not valid.
+    /// A Feature or Template is not valid.
     InvalidFeature = 3,
     /// A published version has other content.
     VersionConflict = 4,

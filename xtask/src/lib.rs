@@ -27,4 +27,6 @@ pub mod resolve;
 pub mod scenarios;
 pub mod sh;
 pub mod since;
+pub mod template;
+pub mod templates;
 pub mod terminal;

@@ -5,15 +5,18 @@ use std::process::ExitCode;
 use clap::Parser;
 use xtask::cli::{Cli, Command};
 use xtask::exit::Exit;
+use xtask::feature::kind::Kind;
 use xtask::feature::problem::one_line;
 use xtask::{
-    bench, build, ci, docs, info, kernels, package, publish, registry, resolve, scenarios, terminal,
+    bench, build, ci, docs, info, kernels, package, publish, registry, resolve, scenarios, templates,
+    terminal,
 };
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Package(args) => package::run(&args),
-        Command::Publish(args) => publish::run(&args),
+        Command::Package(args) => package::run(Kind::Feature, &args),
+        Command::Publish(args) => publish::run(Kind::Feature, &args),
+        Command::Templates(args) => templates::run(&args),
         Command::Info(args) => info::verb(&args),
         Command::ResolveDependencies(args) => resolve::verb(&args),
         Command::Registry(args) => registry::serve::run(&args),

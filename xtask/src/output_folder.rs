@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use tempfile::TempDir;
 
 use crate::collection;
+use crate::feature::kind::Kind;
 use crate::feature::problem::shown;
 use crate::payload::Payload;
 
@@ -18,7 +19,7 @@ pub struct Plan<'a> {
     pub folder: &'a Path,
     /// Whether to replace one that exists.
     pub force: bool,
-    /// The Feature folders that the content was made from.
+    /// The folders that the content was made from.
     pub sources: &'a [&'a Path],
     /// The files by name.
     pub files: &'a [(String, Payload)],
@@ -40,14 +41,14 @@ pub enum OutputError {
     },
     /// The output would become part of the next run's input.
     #[error(
-        "the output folder {} lies in the Feature {}, which would then contain itself; choose another with -o",
+        "the output folder {} lies in {}, which would then contain itself; choose another with -o",
         shown(folder),
         shown(source_folder)
     )]
     InsideSource {
         /// The folder.
         folder: PathBuf,
-        /// The Feature.
+        /// What is packed.
         source_folder: PathBuf,
     },
     /// The file system refused.
@@ -147,7 +148,7 @@ fn check_replaceable(folder: &Path, real: &Path, sources: &[&Path]) -> Result<()
     } else if std::env::home_dir().is_some_and(|home| holds(home.canonicalize())) {
         "your home folder is in it"
     } else if sources.iter().any(|source| holds(source.canonicalize())) {
-        "the Features themselves are in it"
+        "what is packed is in it"
     } else if holds(std::env::current_dir()) {
         "the current folder is in it"
     } else if real.join(".git").symlink_metadata().is_ok() {
@@ -165,17 +166,14 @@ fn check_entries(folder: &Path, real: &Path) -> Result<(), OutputError> {
         let entry = entry.map_err(io)?;
         let name = entry.file_name();
         let ours = name.to_str().is_some_and(|name| {
-            name == collection::FILE_NAME
-                || name
-                    .strip_prefix("devcontainer-feature-")
-                    .is_some_and(|rest| rest.strip_suffix(".tgz").is_some())
+            name == collection::FILE_NAME || Kind::ALL.iter().any(|kind| kind.is_archive_name(name))
         });
         if !ours || !entry.file_type().map_err(io)?.is_file() {
             let other = shown(Path::new(&name));
             return Err(dangerous(
                 folder,
                 &format!(
-                    "{other} in it is no packed Feature; delete that yourself, or choose another folder with -o"
+                    "{other} in it is no packed Feature or Template; delete that yourself, or choose another folder with -o"
                 ),
             ));
         }
@@ -288,9 +286,9 @@ mod tests {
             (PathBuf::from("/"), "root of the file system"),
             (std::env::home_dir().unwrap(), "home folder"),
             (here, "current folder"),
-            (source.clone(), "Features themselves"),
-            (temp.path().join("src"), "Features themselves"),
-            (temp.path().join("src/../src"), "Features themselves"),
+            (source.clone(), "what is packed"),
+            (temp.path().join("src"), "what is packed"),
+            (temp.path().join("src/../src"), "what is packed"),
             (temp.path().join("checkout"), "git checkout"),
             (temp.path().join("file"), "not a folder"),
             (source.join("output"), "contain itself"),

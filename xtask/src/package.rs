@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use crate::archive;
 use crate::cli::PackageArgs;
-use crate::collection;
+use crate::collection::{self, Entry};
 use crate::feature::assemble;
 use crate::feature::binaries::{self, Binaries};
 use crate::feature::clashes;
 use crate::feature::discover::{self, Target};
+use crate::feature::kind::Kind;
 use crate::feature::load::{self, Feature};
-use crate::feature::metadata::{self, Metadata};
+use crate::feature::metadata::Metadata;
 use crate::feature::problem::{InvalidFeatures, Problem, shown};
 use crate::output_folder;
 use crate::payload::Payload;
@@ -21,18 +22,18 @@ use crate::terminal;
 /// A target, packed.
 #[derive(Debug, Clone)]
 pub struct Packed {
-    /// Its Features by id.
+    /// Its Features or Templates by id.
     pub features: Vec<PackedFeature>,
-    /// Whether the target was one Feature, and not a collection.
+    /// Whether the target was one of them, and not a collection.
     pub single: bool,
     /// What a reader should know: what was left out or skipped.
     pub notes: Vec<String>,
 }
 
-/// One Feature, packed.
+/// One Feature or Template, packed.
 #[derive(Debug, Clone)]
 pub struct PackedFeature {
-    /// What its devcontainer-feature.json says.
+    /// What its metadata file says.
     pub metadata: Metadata,
     /// The archive.
     pub archive: Payload,
@@ -43,20 +44,25 @@ pub struct PackedFeature {
 impl PackedFeature {
     /// The archive's file name, which is also the layer's title.
     pub fn file_name(&self) -> String {
-        format!("devcontainer-feature-{}.tgz", self.metadata.id)
+        self.metadata.kind.archive_name(&self.metadata.id)
+    }
+
+    /// What the collection file lists.
+    pub fn entry(&self) -> Entry {
+        Entry { kind: self.metadata.kind, json: self.metadata.json.clone() }
     }
 }
 
 impl Packed {
-    /// The collection file of exactly these Features.
+    /// The collection file of exactly these.
     pub fn collection(&self) -> String {
-        collection::render(self.features.iter().map(|feature| feature.metadata.json.clone()).collect())
+        collection::render(self.features.iter().map(PackedFeature::entry).collect())
     }
 }
 
 /// Runs the command.
-pub fn run(args: &PackageArgs) -> anyhow::Result<()> {
-    let packed = target(args.target.as_deref())?;
+pub fn run(kind: Kind, args: &PackageArgs) -> anyhow::Result<()> {
+    let packed = of_kind(kind, args.target.as_deref())?;
     for note in &packed.notes {
         terminal::note(note);
     }
@@ -79,20 +85,28 @@ pub fn run(args: &PackageArgs) -> anyhow::Result<()> {
 
 /// Packs a target, or this repository's own Features; builds the binaries that ours ship.
 pub fn target(target: Option<&Path>) -> anyhow::Result<Packed> {
+    of_kind(Kind::Feature, target)
+}
+
+/// Packs a target with Features or Templates, or this repository's own.
+pub fn of_kind(kind: Kind, target: Option<&Path>) -> anyhow::Result<Packed> {
     let folder = match target {
         Some(target) => target.to_owned(),
         None => {
-            project::root().map_err(|error| anyhow::anyhow!("{error}, or name a target"))?.join("features")
+            project::root().map_err(|error| anyhow::anyhow!("{error}, or name a target"))?.join(kind.plural())
         }
     };
-    let (found, features, notes) = load_all(&folder)?;
-    let binaries = own_binaries(target, &features)?;
+    let (found, features, notes) = load_all(kind, &folder)?;
+    let binaries = match kind {
+        Kind::Feature => own_binaries(target, &features)?,
+        Kind::Template => Binaries::new(),
+    };
     pack(&found, &features, &binaries, notes)
 }
 
 /// Packs a target with binaries that are there already, by the id of the Feature that ships them.
 pub fn with_binaries(target: &Path, binaries: &Binaries) -> anyhow::Result<Packed> {
-    let (found, features, notes) = load_all(target)?;
+    let (found, features, notes) = load_all(Kind::Feature, target)?;
     pack(&found, &features, binaries, notes)
 }
 
@@ -127,28 +141,29 @@ fn own_binaries(target: Option<&Path>, features: &[Feature]) -> anyhow::Result<B
 
 type Loaded = (Target, Vec<Feature>, Vec<String>);
 
-/// Finds and reads every Feature, and reports the problems of all of them together.
-fn load_all(target: &Path) -> anyhow::Result<Loaded> {
-    let found = discover::discover(target)?;
+/// Finds and reads every Feature or Template, and reports the problems of all of them together.
+fn load_all(kind: Kind, target: &Path) -> anyhow::Result<Loaded> {
+    let found = discover::discover(kind, target)?;
     let mut features: Vec<Feature> = Vec::new();
     let mut problems = Vec::new();
     for folder in &found.folders {
-        match load::load(folder) {
+        match load::load(kind, folder) {
             Ok(feature) => features.push(feature),
             Err(found) => problems.extend(found),
         }
     }
-    problems.extend(clashes::find(&found.folders, metadata::FILE_NAME));
+    problems.extend(clashes::find(kind, &found.folders));
     if !problems.is_empty() {
         return Err(InvalidFeatures(problems).into());
     }
     features.sort_by(|a, b| a.metadata.id.cmp(&b.metadata.id));
-    let notes = notes(&found, &features);
+    let notes = notes(kind, &found, &features);
     Ok((found, features, notes))
 }
 
-fn notes(found: &Target, features: &[Feature]) -> Vec<String> {
-    let skipped = found.skipped.iter().map(|folder| format!("skipped {}: no Feature in it", shown(folder)));
+fn notes(kind: Kind, found: &Target, features: &[Feature]) -> Vec<String> {
+    let skipped =
+        found.skipped.iter().map(move |folder| format!("skipped {}: no {kind} in it", shown(folder)));
     let left_out = features.iter().flat_map(|feature| {
         feature
             .left_out
@@ -159,7 +174,8 @@ fn notes(found: &Target, features: &[Feature]) -> Vec<String> {
         .iter()
         .filter(|feature| feature.metadata.deprecated)
         .map(|feature| format!("the Feature \"{}\" is marked as deprecated", feature.metadata.id));
-    skipped.chain(left_out).chain(deprecated).collect()
+    let own = features.iter().flat_map(|feature| feature.notes.iter().cloned());
+    skipped.chain(left_out).chain(deprecated).chain(own).collect()
 }
 
 fn pack(

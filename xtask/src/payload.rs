@@ -55,6 +55,20 @@ impl Source {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// All of them in memory; fails where a file is not what it was.
+    pub fn bytes(&self) -> io::Result<Bytes> {
+        match self {
+            Self::Memory(bytes) => Ok(bytes.clone()),
+            Self::Disk(file) => {
+                let mut all = Vec::new();
+                let mut opened = file.open()?.take(file.len() + 1);
+                opened.read_to_end(&mut all)?;
+                file.check(opened.get_ref())?;
+                if all.len() as u64 == file.len() { Ok(all.into()) } else { Err(file.changed()) }
+            }
+        }
+    }
 }
 
 impl From<Bytes> for Source {

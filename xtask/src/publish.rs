@@ -13,6 +13,7 @@ use anyhow::Context as _;
 
 use crate::cli::PublishArgs;
 use crate::exit::Exit;
+use crate::feature::kind::Kind;
 use crate::login;
 use crate::oci::credentials::Sources;
 use crate::oci::reference::{Registry, Repository};
@@ -25,8 +26,6 @@ use crate::terminal;
 use error::PublishError;
 use plan::Plan;
 
-/// The namespace of a local publish from a checkout without a remote.
-const LOCAL_NAMESPACE: &str = "local/features";
 /// The port that `cargo xtask registry serve` takes.
 const DEFAULT_PORT: u16 = 5000;
 
@@ -42,9 +41,9 @@ pub struct Destination {
 }
 
 /// Runs the command.
-pub fn run(args: &PublishArgs) -> anyhow::Result<()> {
-    let namespace = namespace(args)?;
-    let packed = package::target(args.target.as_deref())?;
+pub fn run(kind: Kind, args: &PublishArgs) -> anyhow::Result<()> {
+    let namespace = namespace(kind, args)?;
+    let packed = package::of_kind(kind, args.target.as_deref())?;
     packed.notes.iter().for_each(terminal::note);
     if let Some(reference) = &args.since {
         since::check(reference, &packed)?;
@@ -75,12 +74,14 @@ pub fn run(args: &PublishArgs) -> anyhow::Result<()> {
     if let Some(local) = local {
         let port = local.serving_port().unwrap_or(DEFAULT_PORT);
         if local.serving_port().is_none() && !args.dry_run {
-            terminal::note(
-                "keep `cargo xtask registry serve` running while a container is built from this line",
-            );
+            let while_what = match kind {
+                Kind::Feature => "a container is built from this line",
+                Kind::Template => "this line is run",
+            };
+            terminal::note(format_args!("keep `cargo xtask registry serve` running while {while_what}"));
         }
         if !args.json {
-            terminal::result(report::paste_line(&format!("localhost:{port}"), &plan))?;
+            terminal::result(report::paste_line(kind, &format!("localhost:{port}"), &plan))?;
         }
         local.stop();
     }
@@ -110,7 +111,7 @@ pub fn publish(
     })
 }
 
-fn namespace(args: &PublishArgs) -> anyhow::Result<Repository> {
+fn namespace(kind: Kind, args: &PublishArgs) -> anyhow::Result<Repository> {
     if let Some(namespace) = &args.namespace {
         return Ok(Repository::parse(namespace)?);
     }
@@ -121,10 +122,11 @@ fn namespace(args: &PublishArgs) -> anyhow::Result<Repository> {
     match project::namespace_of_remote(&folder) {
         Some(namespace) => Ok(Repository::parse(&namespace)?),
         None if args.local => {
+            let namespace = format!("local/{}", kind.plural());
             terminal::note(format_args!(
-                "no git remote \"origin\", so the namespace is {LOCAL_NAMESPACE}; -n names another"
+                "no git remote \"origin\", so the namespace is {namespace}; -n names another"
             ));
-            Ok(Repository::parse(LOCAL_NAMESPACE)?)
+            Ok(Repository::parse(&namespace)?)
         }
         None => Err(PublishError::NoNamespace(shown(&folder)).into()),
     }

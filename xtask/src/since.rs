@@ -1,4 +1,4 @@
-//! `--since REF`: a Feature whose content changed since a commit, while its version did not.
+//! `--since REF`: a Feature or Template whose content changed since a commit, while its version did not.
 //!
 //! What would be packed from the commit is compared with what is packed now, file by file. Files that
 //! git ignores, and the binaries that are built on the way, are in no commit and are not compared.
@@ -8,11 +8,11 @@ mod git;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::archive::{Entry, Kind};
+use crate::archive::{self, Entry};
 use crate::feature::assemble;
 use crate::feature::json::{self, Json};
-use crate::feature::load;
-use crate::feature::metadata;
+use crate::feature::kind::Kind;
+use crate::feature::load::{self, Feature};
 use crate::feature::problem::{InvalidFeatures, Problem, one_line};
 use crate::oci::digest::Digest;
 use crate::package::Packed;
@@ -27,19 +27,20 @@ pub fn check(reference: &str, packed: &Packed) -> anyhow::Result<()> {
     for feature in &packed.features {
         let commit = git::commit(&feature.folder, reference)?;
         let temp = tempfile::tempdir()?;
-        let Some(old) = git::check_out(&feature.folder, &commit, temp.path())? else {
+        let kind = feature.metadata.kind;
+        let Some(old) = git::check_out(kind, &feature.folder, &commit, temp.path())? else {
             continue;
         };
         // Nothing there, or nothing that says its version, is nothing that could have been published.
         let version = feature.metadata.version.to_string();
-        if version_of(&old) != Some(version.clone()) {
+        if version_of(kind, &old) != Some(version.clone()) {
             continue;
         }
         let ignored = git::ignored(&feature.folder)?;
-        let now = load::load(&feature.folder).map_err(InvalidFeatures)?;
-        let now = files(&assemble::entries(&now, &[]), &ignored)?;
-        let changed = match load::load(&old) {
-            Ok(old) => differences(&files(&assemble::entries(&old, &[]), &ignored)?, &now),
+        let now = load::load(kind, &feature.folder).map_err(InvalidFeatures)?;
+        let now = files(&now, &ignored)?;
+        let changed = match load::load(kind, &old) {
+            Ok(old) => differences(&files(&old, &ignored)?, &now),
             // What was not valid then and is valid now did change.
             Err(problems) => problems.iter().take(1).map(|problem| problem.what.clone()).collect(),
         };
@@ -60,15 +61,21 @@ pub fn check(reference: &str, packed: &Packed) -> anyhow::Result<()> {
 type Files = BTreeMap<String, (bool, Digest)>;
 
 /// The files of an archive. Folders are not compared, since git keeps none that are empty.
-fn files(entries: &[Entry], ignored: &BTreeSet<String>) -> std::io::Result<Files> {
+fn files(feature: &Feature, ignored: &BTreeSet<String>) -> std::io::Result<Files> {
     let mut files = Files::new();
-    for Entry { path, kind } in entries {
-        if let Kind::File { executable, data } = kind
-            && !ignored.contains(path)
+    for Entry { path, kind } in assemble::entries(feature, &[]) {
+        if let archive::Kind::File { executable, data } = kind
+            && !ignored.contains(&path)
         {
-            let digest = Payload::join(vec![data.clone()])?.digest().clone();
-            files.insert(path.clone(), (*executable, digest));
+            let digest = Payload::join(vec![data])?.digest().clone();
+            files.insert(path, (executable, digest));
         }
+    }
+    if feature.metadata.kind == Kind::Template {
+        // As its author wrote it: what is added while packing names the ignored files, too.
+        let path = feature.metadata.kind.metadata_file();
+        let written = std::fs::read(feature.folder.join(path))?;
+        files.insert(path.to_owned(), (false, Digest::of(&written)));
     }
     Ok(files)
 }
@@ -87,7 +94,7 @@ fn list(changed: &[String]) -> String {
 }
 
 /// The version that a folder's metadata file says, whatever else is wrong with it.
-fn version_of(folder: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(folder.join(metadata::FILE_NAME)).ok()?;
+fn version_of(kind: Kind, folder: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(folder.join(kind.metadata_file())).ok()?;
     json::parse(&text).ok()?.as_object()?.get("version").and_then(Json::as_str).map(str::to_owned)
 }

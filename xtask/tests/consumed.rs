@@ -6,7 +6,7 @@ mod support;
 
 use std::process::Command;
 
-use support::official::{Official, Said, ours, said};
+use support::official::{Official, Said, isolated, our_command, ours, said};
 use support::proxy::{Proxy, reply};
 use support::tls::Tls;
 use support::{Collection, NAMESPACE, digest_of, http, push, skip};
@@ -84,10 +84,9 @@ fn the_official_cli_locks_and_compares_what_is_published() {
     here.collection.file(&advisories, none, 0o644);
     let upgrade = said(
         official
-            .command()
+            .command(folder)
             .args(["upgrade", "--dry-run", "--workspace-folder", "ws", "--log-level", "error"])
             .env("TMPDIR", folder),
-        folder,
     );
     assert_eq!(std::fs::read_to_string(folder.join(&advisories)).unwrap(), none);
     assert_eq!(upgrade.code, 0, "{}", upgrade.stderr);
@@ -128,7 +127,7 @@ fn skopeo_carries_a_feature_there_and_back_with_its_digest() {
     let digest = here.publish("lib", "1.2.3", r#","description":"ünï","options":{}"#);
     let collection = digest_of(here.registry.port(), NAMESPACE, "latest").unwrap();
     let copy = |from: &str, to: &str| {
-        let mut skopeo = Command::new("/usr/bin/skopeo");
+        let mut skopeo = isolated("/usr/bin/skopeo", folder);
         skopeo.args([
             "--insecure-policy",
             "copy",
@@ -136,7 +135,7 @@ fn skopeo_carries_a_feature_there_and_back_with_its_digest() {
             "--src-tls-verify=false",
             "--dest-tls-verify=false",
         ]);
-        let copied = said(skopeo.args([from, to]), folder);
+        let copied = said(skopeo.args([from, to]));
         assert_eq!(copied.code, 0, "{from} {to}: {}", copied.stderr);
     };
     let host = here.registry.host();
@@ -290,13 +289,12 @@ fn an_archive_behind_an_address_is_a_feature_like_any_other() {
     let address = format!("https://{}/x/devcontainer-feature-go.tgz", front.host());
     here.workspace(&format!(r#"{{"features":{{"{address}":{{"v":"1"}},"@/base":{{}}}}}}"#));
     let run = || {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        command.args(RESOLVE).env("SSL_CERT_FILE", front.ca()).env_remove("SSL_CERT_DIR");
-        said(&mut command, folder)
+        let mut command = our_command(folder);
+        said(command.args(RESOLVE).env("SSL_CERT_FILE", front.ca()).env_remove("SSL_CERT_DIR"))
     };
     let ours = run();
     let theirs =
-        said(official.command().arg("features").args(RESOLVE).env("NODE_EXTRA_CA_CERTS", front.ca()), folder);
+        said(official.command(folder).arg("features").args(RESOLVE).env("NODE_EXTRA_CA_CERTS", front.ca()));
     assert_eq!((ours.code, theirs.code), (0, 0), "{} / {}", ours.stderr, theirs.stderr);
     assert_eq!(ours.stdout, theirs.stdout, "{} / {}", ours.stderr, theirs.stderr);
     // Where it is gone, the official CLI goes on as if it depended on nothing.

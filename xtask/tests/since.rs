@@ -9,6 +9,8 @@ use std::process::Command;
 
 use support::{Collection, pack};
 use xtask::exit::Exit;
+use xtask::feature::kind::Kind;
+use xtask::package;
 use xtask::since;
 
 fn git(folder: &Path, args: &[&str]) {
@@ -160,4 +162,37 @@ fn nothing_is_written_or_sent() {
             assert!(said.contains(fragment) && !out.exists(), "{said}");
         }
     }
+}
+
+#[test]
+fn a_template_that_changed_without_a_new_version_is_named() {
+    let collection = Collection::new();
+    let root = collection.path();
+    let write = |version: &str, more: &str| {
+        let text = format!(r#"{{"id":"a","version":"{version}","name":"A"{more}}}"#);
+        collection.file("src/a/devcontainer-template.json", &text, 0o644);
+    };
+    write("1.0.0", "");
+    collection.file("src/a/.devcontainer/devcontainer.json", r#"{"image":"x"}"#, 0o644);
+    collection.file("src/.gitignore", "built\n", 0o644);
+    git(root, &["init", "--quiet"]);
+    commit(root, "v1");
+    let check = || {
+        let packed = package::of_kind(Kind::Template, Some(&root.join("src"))).unwrap();
+        since::check("v1", &packed).map_err(|error| error.to_string())
+    };
+    assert_eq!(check(), Ok(()));
+    // The list of files that is added while packing names it, and that is no change, either.
+    collection.file("src/a/built/tool", "elf", 0o644);
+    assert_eq!(check(), Ok(()));
+    collection.file("src/a/.env", "A=1\n", 0o644);
+    let folder = root.join("src/a").display().to_string();
+    let expected = |what| {
+        Err(format!("{folder}: changed since v1 ({what}), and its version is still 1.0.0; raise the version"))
+    };
+    assert_eq!(check(), expected(".env"));
+    write("1.0.0", r#","publisher":"p""#);
+    assert_eq!(check(), expected(".env, devcontainer-template.json"));
+    write("1.0.1", r#","publisher":"p""#);
+    assert_eq!(check(), Ok(()));
 }

@@ -1,20 +1,21 @@
-//! From a loaded Feature and its binaries to the entries of its archive. Does no I/O.
+//! From what was loaded and its binaries to the entries of its archive. Does no I/O.
 
 use bytes::Bytes;
 
 use super::binaries::Binary;
+use super::kind::Kind;
 use super::load::{Content, Feature};
-use super::metadata::FILE_NAME;
-use crate::archive::{Entry, Kind};
+use crate::archive::{self, Entry};
 use crate::payload::Source;
 
-/// The entries of a Feature's archive.
+/// The entries of an archive.
 pub fn entries(feature: &Feature, binaries: &[Binary]) -> Vec<Entry> {
-    let metadata = file(FILE_NAME, false, Bytes::from(feature.metadata.file.clone()).into());
+    let kind = feature.metadata.kind;
+    let metadata = file(kind.metadata_file(), false, Bytes::from(feature.metadata.file.clone()).into());
     let content = feature.content.iter().map(|item| match item {
-        Content::Folder(path) => Entry { path: path.clone(), kind: Kind::Folder },
+        Content::Folder(path) => Entry { path: path.clone(), kind: archive::Kind::Folder },
         Content::File { path, executable, data } => {
-            file(path, *executable || always_executable(path), data.clone())
+            file(path, *executable || (kind == Kind::Feature && always_executable(path)), data.clone())
         }
     });
     let binaries = binaries.iter().map(|binary| {
@@ -30,5 +31,5 @@ fn always_executable(path: &str) -> bool {
 }
 
 fn file(path: &str, executable: bool, data: Source) -> Entry {
-    Entry { path: path.to_owned(), kind: Kind::File { executable, data } }
+    Entry { path: path.to_owned(), kind: archive::Kind::File { executable, data } }
 }

@@ -4,21 +4,22 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::json::{self, Json};
+use super::kind::Kind;
 use super::problem::{Problem, shown};
 
 /// Finds them in folders, the ones that are not valid included: all problems are told at once.
-pub fn find(folders: &[PathBuf], metadata_file: &str) -> Vec<Problem> {
+pub fn find(kind: Kind, folders: &[PathBuf]) -> Vec<Problem> {
     let mut names: HashMap<String, &Path> = HashMap::new();
     let mut problems = Vec::new();
     for folder in folders {
-        for id in claimed(&folder.join(metadata_file)) {
+        for id in claimed(&folder.join(kind.metadata_file())) {
             match names.get(&id.to_lowercase()) {
                 // What one file says twice is that file's own problem.
                 Some(other) if *other == folder.as_path() => {}
                 Some(other) => problems.push(Problem {
                     path: folder.clone(),
                     what: format!(
-                        "the id \"{id}\" is also claimed by {}; each id names one Feature",
+                        "the id \"{id}\" is also claimed by {}; each id names one {kind}",
                         shown(other)
                     ),
                 }),

@@ -8,6 +8,7 @@ use walkdir::WalkDir;
 
 use super::exclude;
 use super::ignore_file::{IgnoreFile, Say};
+use super::kind::Kind;
 use super::load::Content;
 use super::names;
 use super::problem::{Problem, Problems};
@@ -15,11 +16,11 @@ use super::secret_files;
 use crate::disk_file::{DiskFile, FileError};
 use crate::payload::Source;
 
-/// The most bytes of all files of a Feature together: what every container that uses it downloads.
+/// The most bytes of all files of a folder together: what everybody who uses it downloads.
 const MAX_CONTENT: u64 = 2 << 30;
 /// Files up to this size are read at once: opening them again costs more than holding them.
 const SMALL: u64 = 64 << 10;
-/// But not more than this of one Feature.
+/// But not more than this of one folder.
 const MAX_HELD: u64 = 256 << 10;
 
 /// What is special about the content of a folder.
@@ -33,6 +34,8 @@ pub struct Rules {
     pub ignore_file: &'static str,
     /// Whether environment files are packed.
     pub environment_files: bool,
+    /// Whether settings of an editor that a project shares are packed.
+    pub editor_settings: bool,
     /// What to do where it is too large.
     pub too_large: &'static str,
 }
@@ -40,11 +43,39 @@ pub struct Rules {
 /// The rules of a Feature.
 pub const FEATURE: Rules = Rules {
     what: "Feature",
-    metadata_file: super::metadata::FILE_NAME,
+    metadata_file: Kind::Feature.metadata_file(),
     ignore_file: ".featureignore",
     environment_files: false,
+    editor_settings: false,
     too_large: "download what is large in install.sh",
 };
+
+/// The rules of a Template: its files become a project's own, so what projects share belongs to it.
+pub const TEMPLATE: Rules = Rules {
+    what: "Template",
+    metadata_file: Kind::Template.metadata_file(),
+    ignore_file: ".templateignore",
+    environment_files: true,
+    editor_settings: true,
+    too_large: "download what is large when the container is made",
+};
+
+impl Rules {
+    /// The rules of a kind.
+    pub const fn of(kind: Kind) -> &'static Self {
+        match kind {
+            Kind::Feature => &FEATURE,
+            Kind::Template => &TEMPLATE,
+        }
+    }
+
+    /// Whether a file or folder of this name stays out unless its author asks for it.
+    fn excludes(&self, name: &str) -> bool {
+        let wanted = (self.environment_files && exclude::is_environment_file(name))
+            || (self.editor_settings && exclude::is_editor_settings(name));
+        !wanted && exclude::is_excluded(name)
+    }
+}
 
 /// What was found in a folder.
 #[derive(Debug, Default)]
@@ -91,15 +122,13 @@ pub fn read(folder: &Path, rules: &Rules) -> Found {
             continue;
         };
         let said = ignore.says(&path);
-        let excluded =
-            exclude::is_excluded(name) && !(rules.environment_files && exclude::is_environment_file(name));
         if path == rules.metadata_file || path == rules.ignore_file || said == Some(Say::LeaveOut) {
             if file_type.is_dir() {
                 walk.skip_current_dir();
             }
             continue;
         }
-        if excluded && said.is_none() {
+        if said.is_none() && rules.excludes(name) {
             found.left_out.push(path);
             if file_type.is_dir() {
                 walk.skip_current_dir();
@@ -161,7 +190,7 @@ fn head(data: &Source) -> std::io::Result<Vec<u8>> {
     }
 }
 
-/// What a Feature may still hold.
+/// What a folder may still hold.
 struct Room {
     content: u64,
     held: u64,

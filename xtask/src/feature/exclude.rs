@@ -61,9 +61,14 @@ pub fn is_excluded(name: &str) -> bool {
         || (name.len() > 1 && name.starts_with('#') && name.ends_with('#'))
 }
 
-/// Whether it is an environment file.
+/// Whether it is an environment file. A Template may need one; a Feature never does.
 pub fn is_environment_file(name: &str) -> bool {
     name == ".env" || name.starts_with(".env.")
+}
+
+/// Whether it holds settings of an editor that a project shares. A Template may bring them.
+pub fn is_editor_settings(name: &str) -> bool {
+    name == ".vscode"
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The file with which an author overrules what is packed: `.featureignore`.
+//! The file with which an author overrules what is packed: `.featureignore`, or `.templateignore`.
 //!
 //! One pattern a line, the last that fits decides. A pattern with a slash is a path from the folder
 //! on, one without fits a name at any depth; `*` and `?` stand for anything but a slash. `!` before a

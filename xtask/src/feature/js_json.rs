@@ -74,7 +74,7 @@ fn new_line(out: &mut String, indent: Option<usize>, depth: usize) {
 }
 
 /// The order in which JavaScript enumerates: array indices ascending, then the rest as inserted.
-fn in_property_order(object: &Object) -> Vec<(&str, &Json)> {
+pub(crate) fn in_property_order(object: &Object) -> Vec<(&str, &Json)> {
     let mut indices = Vec::new();
     let mut names = Vec::new();
     for (key, value) in object.iter() {
@@ -94,7 +94,7 @@ fn array_index(key: &str) -> Option<u32> {
 }
 
 /// `Number.prototype.toString()`; what is not finite becomes `null`, as `JSON.stringify` has it.
-fn format_number(number: f64) -> String {
+pub(crate) fn format_number(number: f64) -> String {
     if !number.is_finite() {
         return "null".to_owned();
     }

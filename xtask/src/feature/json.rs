@@ -124,6 +124,7 @@ impl Json {
 
 /// Parses JSON with comments and trailing commas. The byte order mark that editors on Windows write is no part of it.
 pub fn parse(text: &str) -> Result<Json, SyntaxError> {
+    // Some editors write a byte order mark, and the official CLI reads on behind it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     scan(text)?;
     let options = ParseOptions {
@@ -271,6 +272,8 @@ mod tests {
         let object = value.as_object().unwrap();
         assert_eq!(object.get("a"), Some(&Json::Array(vec![Json::Number(1.0), Json::Number(2.5)])));
         assert_eq!(object.get("b"), Some(&Json::Null));
+        assert_eq!(parse("\u{feff}{\"a\":1}"), parse("{\"a\":1}"));
+        assert_eq!(parse("\u{feff}{\n\"a\" 1}"), parse("{\n\"a\" 1}"));
     }
 
     #[test]
@@ -302,6 +305,8 @@ mod tests {
             ("# no comment\n{}", 1, "unexpected token"),
             ("{}\n/* unterminated", 2, "unterminated comment"),
             ("{}\n\0", 2, "unexpected token"),
+            ("\u{feff}\u{feff}{}", 1, "unexpected token"),
+            ("{\u{feff}}", 1, "unexpected token"),
             ("{\n\u{a0}}", 2, "\\u{a0} is no white space"),
             ("{}\u{2028}", 1, "\\u{2028} is no white space"),
         ] {

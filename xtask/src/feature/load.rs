@@ -1,32 +1,37 @@
-//! One Feature folder, looked at completely and checked.
+//! One Feature or Template folder, looked at completely and checked.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::content;
-use super::metadata::{self, Metadata};
+use super::content::{self, Rules};
+use super::kind::Kind;
+use super::metadata::Metadata;
 use super::problem::{Problem, Problems};
 use crate::disk_file::{DiskFile, FileError};
 use crate::payload::Source;
+use crate::template::{self, facts};
 
-/// What consumers run.
+/// What consumers of a Feature run.
 const INSTALL: &str = "install.sh";
-/// The most bytes of devcontainer-feature.json.
+/// The most bytes of the metadata file.
 const MAX_METADATA: u64 = 1 << 20;
-/// A valid Feature with the content of its folder.
+
+/// A valid Feature or Template with the content of its folder.
 #[derive(Debug, Clone)]
 pub struct Feature {
     /// Where it lies.
     pub folder: PathBuf,
-    /// What its devcontainer-feature.json says.
+    /// What its metadata file says.
     pub metadata: Metadata,
     /// Its files and folders but for the metadata file, in the folder's order.
     pub content: Vec<Content>,
     /// What was left out, relative to the folder.
     pub left_out: Vec<String>,
+    /// What its author should know, though it can be published.
+    pub notes: Vec<String>,
 }
 
-/// A file or folder of a Feature, by its path below it with `/` between the parts.
+/// A file or folder in it, by its path below it with `/` between the parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// A folder.
@@ -42,32 +47,47 @@ pub enum Content {
     },
 }
 
-/// Reads and checks a Feature folder.
-pub fn load(folder: &Path) -> Result<Feature, Vec<Problem>> {
+/// Reads and checks a folder.
+pub fn load(kind: Kind, folder: &Path) -> Result<Feature, Vec<Problem>> {
     let mut found = Vec::new();
-    let metadata = read_metadata(folder).map_err(|problems| found.extend(problems)).ok();
-    let read = content::read(folder, &content::FEATURE);
+    let metadata = read_metadata(kind, folder).map_err(|problems| found.extend(problems)).ok();
+    let read = content::read(folder, Rules::of(kind));
+    let refused =
+        |path: &str| read.problems.iter().any(|problem| folder.join(path).starts_with(&problem.path));
     let mut problems = Problems::of(folder);
     let installs = |item: &Content| matches!(item, Content::File { path, .. } if path == INSTALL);
-    let refused = read.problems.iter().any(|problem| problem.path == folder.join(INSTALL));
-    if !refused && !read.content.iter().any(installs) {
+    if kind == Kind::Feature && !refused(INSTALL) && !read.content.iter().any(installs) {
         problems.add("there is no install.sh, which every Feature needs");
     }
     found.extend(problems.into_vec());
+    // What was refused is not missing.
+    let facts = if kind == Kind::Template && !facts::PLACES.iter().any(|place| refused(place)) {
+        let facts = facts::read(folder, metadata.as_ref(), &read.content);
+        facts.map_err(|problems| found.extend(problems)).ok().flatten()
+    } else {
+        None
+    };
     found.extend(read.problems);
     match metadata {
-        Some(metadata) if found.is_empty() => Ok(Feature {
-            folder: folder.to_owned(),
-            metadata,
-            content: read.content,
-            left_out: read.left_out,
-        }),
+        Some(metadata) if found.is_empty() => {
+            let feature = Feature {
+                folder: folder.to_owned(),
+                metadata,
+                content: read.content,
+                left_out: read.left_out,
+                notes: Vec::new(),
+            };
+            match facts {
+                Some(facts) => template::complete(feature, &facts),
+                None => Ok(feature),
+            }
+        }
         _ => Err(found),
     }
 }
 
-fn read_metadata(folder: &Path) -> Result<Metadata, Vec<Problem>> {
-    let path = folder.join(metadata::FILE_NAME);
+fn read_metadata(kind: Kind, folder: &Path) -> Result<Metadata, Vec<Problem>> {
+    let path = folder.join(kind.metadata_file());
     let mut problems = Problems::of(&path);
     let name = folder
         .canonicalize()
@@ -78,9 +98,9 @@ fn read_metadata(folder: &Path) -> Result<Metadata, Vec<Problem>> {
         return Err(problems.into_vec());
     };
     match read_small(&path) {
-        Ok(Some(bytes)) => Metadata::parse(&path, &bytes, &name),
+        Ok(Some(bytes)) => Metadata::parse(kind, &path, &bytes, &name),
         Ok(None) => {
-            problems.add("larger than 1 MiB; nothing that a Feature says about itself needs that");
+            problems.add(format!("larger than 1 MiB; nothing that a {kind} says about itself needs that"));
             Err(problems.into_vec())
         }
         Err(error) => {

@@ -1,4 +1,4 @@
-//! devcontainer-feature.json as a checked value.
+//! devcontainer-feature.json or devcontainer-template.json as a checked value.
 
 use std::path::Path;
 
@@ -7,15 +7,16 @@ use semver::Version;
 use super::grammar;
 use super::js_json;
 use super::json::{self, Json, Object};
+use super::kind::Kind;
 use super::problem::{Problem, Problems};
 use super::properties;
+use crate::template;
 
-/// The name of the file.
-pub const FILE_NAME: &str = "devcontainer-feature.json";
-
-/// What a valid devcontainer-feature.json says.
+/// What a valid file says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Metadata {
+    /// What it is of.
+    pub kind: Kind,
     /// The id, which is also the folder's name and the end of the repository's name.
     pub id: String,
     /// The version.
@@ -24,7 +25,7 @@ pub struct Metadata {
     pub legacy_ids: Vec<String>,
     /// Whether users are told to move on.
     pub deprecated: bool,
-    /// The whole file, with `currentId` where consumers need it.
+    /// The whole file, with what is added while packing.
     pub json: Json,
     /// The bytes of the file in the archive.
     pub file: Vec<u8>,
@@ -32,7 +33,7 @@ pub struct Metadata {
 
 impl Metadata {
     /// Reads the text of the file. `folder` is the name of the folder that it lies in.
-    pub fn parse(path: &Path, bytes: &[u8], folder: &str) -> Result<Self, Vec<Problem>> {
+    pub fn parse(kind: Kind, path: &Path, bytes: &[u8], folder: &str) -> Result<Self, Vec<Problem>> {
         let mut problems = Problems::of(path);
         let Ok(text) = std::str::from_utf8(bytes) else {
             problems.add("the file is not UTF-8");
@@ -49,7 +50,10 @@ impl Metadata {
                 return Err(problems.into_vec());
             }
         };
-        properties::check(&object, &mut problems);
+        match kind {
+            Kind::Feature => properties::check(&object, &mut problems),
+            Kind::Template => template::properties::check(&object, &mut problems),
+        }
         let id = check_id(&object, folder, &mut problems);
         let version = check_version(&object, &mut problems);
         require_text(&object, "name", &mut problems);
@@ -57,13 +61,14 @@ impl Metadata {
         let problems = problems.into_vec();
         match (id, version) {
             (Some(id), Some(version)) if problems.is_empty() => {
-                Ok(Self::assemble(id.to_owned(), version, legacy_ids, object, bytes))
+                Ok(Self::assemble(kind, id.to_owned(), version, legacy_ids, object, bytes))
             }
             _ => Err(problems),
         }
     }
 
     fn assemble(
+        kind: Kind,
         id: String,
         version: Version,
         legacy_ids: Vec<String>,
@@ -78,7 +83,7 @@ impl Metadata {
         let json = Json::Object(object);
         // The official CLI rewrites the file of a renamed Feature in just this form.
         let file = if renamed { js_json::stringify_pretty(&json).into_bytes() } else { bytes.to_vec() };
-        Self { id, version, legacy_ids, deprecated, json, file }
+        Self { kind, id, version, legacy_ids, deprecated, json, file }
     }
 
     /// The value of the `dev.containers.metadata` annotation.
@@ -152,7 +157,7 @@ mod tests {
     use super::*;
 
     fn problems(text: &str) -> Vec<String> {
-        match Metadata::parse(Path::new("f.json"), text.as_bytes(), "a") {
+        match Metadata::parse(Kind::Feature, Path::new("f.json"), text.as_bytes(), "a") {
             Ok(_) => Vec::new(),
             Err(found) => found.into_iter().map(|problem| problem.what).collect(),
         }
@@ -310,14 +315,14 @@ mod tests {
     #[test]
     fn a_renamed_feature_is_rewritten_with_its_current_id() {
         let text = with(r#""legacyIds":["old"]"#);
-        let metadata = Metadata::parse(Path::new("f.json"), text.as_bytes(), "a").unwrap();
+        let metadata = Metadata::parse(Kind::Feature, Path::new("f.json"), text.as_bytes(), "a").unwrap();
         assert_eq!(
             metadata.annotation(),
             r#"{"id":"a","version":"1.0.0","name":"A","legacyIds":["old"],"currentId":"a"}"#
         );
         assert!(metadata.file.starts_with(b"{\n    \"id\": \"a\",\n"));
         let plain = with(r#""legacyIds":[]"#);
-        let metadata = Metadata::parse(Path::new("f.json"), plain.as_bytes(), "a").unwrap();
+        let metadata = Metadata::parse(Kind::Feature, Path::new("f.json"), plain.as_bytes(), "a").unwrap();
         assert_eq!(metadata.file, plain.as_bytes());
     }
 }

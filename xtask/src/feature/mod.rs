@@ -1,4 +1,4 @@
-//! A Feature folder: found, read, validated and assembled, before anything is written or sent.
+//! A Feature or Template folder: found, read, validated and assembled, before anything is written or sent.
 
 pub mod assemble;
 pub mod binaries;
@@ -10,6 +10,7 @@ pub mod grammar;
 pub mod ignore_file;
 pub mod js_json;
 pub mod json;
+pub mod kind;
 pub mod load;
 pub mod metadata;
 pub mod names;

@@ -1,4 +1,4 @@
-//! The rules for a Feature's options.
+//! The rules for the options of a Feature, and those that a Template's share.
 
 use std::collections::HashMap;
 
@@ -6,12 +6,19 @@ use super::json::{Json, Object};
 use super::problem::{Problems, member};
 use super::properties::{expect, texts};
 
-/// Checks the value of `options`.
+/// Checks the value of a Feature's `options`.
 pub fn check(value: &Json, problems: &mut Problems<'_>) {
+    if let Json::Object(options) = value {
+        check_variables(options, problems);
+    }
+    check_declarations(value, problems);
+}
+
+/// Checks what each option is, whatever becomes of its name.
+pub fn check_declarations(value: &Json, problems: &mut Problems<'_>) {
     let Json::Object(options) = value else {
         return expect("options", value, "an object", false, problems);
     };
-    check_variables(options, problems);
     for (name, option) in options.iter() {
         let path = member("options", name);
         let Json::Object(option) = option else {

@@ -120,14 +120,14 @@ fn check_shape(name: &str, shape: Shape, value: &Json, problems: &mut Problems<'
     }
 }
 
-pub(super) fn expect(name: &str, value: &Json, wanted: &str, holds: bool, problems: &mut Problems<'_>) {
+pub(crate) fn expect(name: &str, value: &Json, wanted: &str, holds: bool, problems: &mut Problems<'_>) {
     if !holds {
         problems.add(format!("\"{name}\" must be {wanted}, and is {}", value.kind()));
     }
 }
 
 /// The strings of a list; says so when it is not a list of strings.
-pub(super) fn texts<'a>(name: &str, value: &'a Json, problems: &mut Problems<'_>) -> Vec<&'a str> {
+pub(crate) fn texts<'a>(name: &str, value: &'a Json, problems: &mut Problems<'_>) -> Vec<&'a str> {
     let Json::Array(items) = value else {
         expect(name, value, "a list of strings", false, problems);
         return Vec::new();

@@ -1,13 +1,14 @@
-//! The image manifest of a Feature or collection, byte for byte as the official CLI writes it.
+//! The image manifest of a Feature, a Template or a collection, byte for byte as the official CLI writes it.
 
 use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
+use crate::feature::kind;
 use crate::payload::Payload;
 
 /// The media type of the manifest itself.
 pub const MEDIA_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
-/// The media type of the config, by which consumers know a Feature.
+/// The media type of the config, by which consumers know what it is.
 pub const CONFIG_MEDIA_TYPE: &str = "application/vnd.devcontainers";
 /// The config: some registries refuse an empty blob.
 pub const CONFIG: &[u8] = b"{}";
@@ -24,14 +25,27 @@ pub enum Kind<'a> {
         /// `JSON.stringify` of its metadata.
         metadata: &'a str,
     },
+    /// A Template with its metadata annotation.
+    Template {
+        /// `JSON.stringify` of its metadata.
+        metadata: &'a str,
+    },
     /// A collection file.
     Collection,
 }
 
-impl Kind<'_> {
+impl<'a> Kind<'a> {
+    /// The kind of manifest for a kind of thing and its metadata.
+    pub const fn of(kind: kind::Kind, metadata: &'a str) -> Self {
+        match kind {
+            kind::Kind::Feature => Self::Feature { metadata },
+            kind::Kind::Template => Self::Template { metadata },
+        }
+    }
+
     const fn layer_media_type(self) -> &'static str {
         match self {
-            Self::Feature { .. } => "application/vnd.devcontainers.layer.v1+tar",
+            Self::Feature { .. } | Self::Template { .. } => "application/vnd.devcontainers.layer.v1+tar",
             Self::Collection => "application/vnd.devcontainers.collection.layer.v1+json",
         }
     }
@@ -39,6 +53,7 @@ impl Kind<'_> {
     const fn package_type(self) -> &'static str {
         match self {
             Self::Feature { .. } => "devcontainer_feature",
+            Self::Template { .. } => "devcontainer_template",
             Self::Collection => "devcontainer_collection",
         }
     }
@@ -78,7 +93,7 @@ fn render_named(kind: Kind<'_>, title: &str, layer: &Digest, size: u64, on_githu
     let mut layer_annotations = serde_json::Map::new();
     layer_annotations.insert(TITLE.to_owned(), text(title));
     let mut annotations = serde_json::Map::new();
-    if let Kind::Feature { metadata } = kind {
+    if let Kind::Feature { metadata } | Kind::Template { metadata } = kind {
         annotations.insert(METADATA.to_owned(), text(metadata));
     }
     if on_github {
@@ -116,7 +131,7 @@ pub struct Published {
 }
 
 impl Published {
-    /// The version of the Feature in its metadata, if it is a Feature and says so.
+    /// The version in its metadata, if it says so.
     pub fn version(&self) -> Option<semver::Version> {
         let metadata = self.annotations.get(METADATA)?.as_str()?;
         let metadata: serde_json::Value = serde_json::from_str(metadata).ok()?;
@@ -155,6 +170,21 @@ mod tests {
             Digest::of(&manifest).as_str(),
             "sha256:dd328c25cc7382aaf4e9ee10104425d9a2561b47fe238407f6c0f77b3f8409fc"
         );
+    }
+
+    #[test]
+    fn what_github_calls_each() {
+        for (kind, expected) in [
+            (Kind::of(kind::Kind::Feature, "{}"), "devcontainer_feature"),
+            (Kind::of(kind::Kind::Template, "{}"), "devcontainer_template"),
+            (Kind::Collection, "devcontainer_collection"),
+        ] {
+            let manifest: serde_json::Value =
+                serde_json::from_slice(&render(kind, "t", &Payload::from(bytes::Bytes::new()), true))
+                    .unwrap();
+            assert_eq!(manifest["annotations"][PACKAGE_TYPE], expected);
+            assert_eq!(manifest["annotations"].get(METADATA).is_some(), kind != Kind::Collection);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::feature::kind::Kind;
 use crate::oci::digest::Digest;
 
 /// An error of `publish` that is not the registry's.
@@ -15,6 +16,19 @@ pub enum PublishError {
         "no namespace: {0} has no git remote \"origin\" to take it from; name it with -n owner/repository"
     )]
     NoNamespace(String),
+    /// What is published of the same name is something else.
+    #[error(
+        "the {kind} \"{id}\" cannot be published: the collection at {at} lists {} of that name, and both would be in one repository; rename one of them, or use another namespace (-n)",
+        other(*kind)
+    )]
+    Clash {
+        /// What it is here.
+        kind: Kind,
+        /// The name.
+        id: String,
+        /// Where the other one is listed.
+        at: String,
+    },
     /// The published collection cannot be read, so it cannot be kept.
     #[error(
         "the collection at {at} cannot be read ({why}); publish the whole collection instead of one Feature"
@@ -45,6 +59,13 @@ impl fmt::Display for Conflict {
             "{} is already published with other content ({}, and here it is {}); a version never changes, so raise the version",
             self.reference, self.published, self.ours
         )
+    }
+}
+
+const fn other(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Feature => "a Template",
+        Kind::Template => "a Feature",
     }
 }
 

@@ -1,7 +1,6 @@
 //! The collection that is published.
 
-use crate::collection;
-use crate::feature::json::Json;
+use crate::collection::{self, Entry};
 use crate::oci::blob;
 use crate::oci::digest::Digest;
 use crate::oci::error::OciError;
@@ -15,12 +14,12 @@ use super::plan::COLLECTION_TAG;
 /// What a published collection may weigh.
 const MAX_COLLECTION: usize = 64 << 20;
 
-/// The Features that a published collection lists, by its manifest; `None` where its content is gone.
+/// What a published collection lists, by its manifest; `None` where its content is gone.
 pub async fn read(
     client: &Client,
     namespace: &Repository,
     manifest: &[u8],
-) -> anyhow::Result<Option<Vec<Json>>> {
+) -> anyhow::Result<Option<Vec<Entry>>> {
     let layer = layer(client, namespace, manifest)?;
     let Some(text) = blob::read(client, namespace, &layer, MAX_COLLECTION).await? else {
         return Ok(None);
@@ -30,18 +29,24 @@ pub async fn read(
     Ok(Some(collection::parse(text).map_err(unreadable)?))
 }
 
-/// What a collection lists when ours come to what is published: one Feature's others stay, a whole
-/// collection's go, and no version goes back.
+/// What a collection lists when ours come to what is published: the others of a single one stay, those of a whole
+/// collection go, those of the other kind stay, and no version goes back.
 pub async fn with(
     client: &Client,
     namespace: &Repository,
     manifest: &[u8],
-    ours: Vec<Json>,
+    ours: Vec<Entry>,
     single: bool,
-) -> anyhow::Result<Vec<Json>> {
+) -> anyhow::Result<Vec<Entry>> {
     match (read(client, namespace, manifest).await, single) {
-        (Ok(Some(published)), true) => Ok(collection::merge(published, ours)),
-        (Ok(Some(published)), false) => Ok(collection::keep_newer(&published, ours)),
+        (Ok(Some(published)), _) => {
+            check_names(client, namespace, &published, &ours)?;
+            Ok(if single {
+                collection::merge(published, ours)
+            } else {
+                collection::replace(&published, ours)
+            })
+        }
         (Ok(None), true) => {
             let why = "its content is gone from the registry".to_owned();
             Err(unreadable(client, namespace, why).into())
@@ -59,6 +64,23 @@ fn is_broken(error: &anyhow::Error) -> bool {
         || matches!(error.downcast_ref(), Some(OciError::Mismatch { .. }))
 }
 
+/// A Feature and a Template of one name would move each other's tags.
+fn check_names(
+    client: &Client,
+    namespace: &Repository,
+    listed: &[Entry],
+    ours: &[Entry],
+) -> Result<(), PublishError> {
+    match collection::clash(listed, ours) {
+        Some((kind, id)) => Err(PublishError::Clash {
+            kind,
+            id: id.to_owned(),
+            at: format!("{}/{namespace}:{COLLECTION_TAG}", client.registry()),
+        }),
+        None => Ok(()),
+    }
+}
+
 /// The layer that a collection's manifest names.
 fn layer(client: &Client, namespace: &Repository, manifest: &[u8]) -> Result<Digest, PublishError> {
     let unreadable = |why: &str| unreadable(client, namespace, why.to_owned());
@@ -73,8 +95,8 @@ fn unreadable(client: &Client, namespace: &Repository, why: String) -> PublishEr
     PublishError::Collection { at: format!("{}/{namespace}:{COLLECTION_TAG}", client.registry()), why }
 }
 
-/// Whether a list has all of some Features, or newer ones: merging them in would change nothing.
-pub fn has_all(listed: &[Json], wanted: &[Json]) -> bool {
+/// Whether a list has all of some entries, or newer ones: merging them in would change nothing.
+pub fn has_all(listed: &[Entry], wanted: &[Entry]) -> bool {
     let before = collection::render(listed.to_vec());
     collection::render(collection::merge(listed.to_vec(), wanted.to_vec())) == before
 }

@@ -2,8 +2,7 @@
 
 use futures_util::future::try_join_all;
 
-use crate::collection;
-use crate::feature::json::Json;
+use crate::collection::{self, Entry};
 use crate::oci::digest::Digest;
 use crate::oci::error::OciError;
 use crate::oci::manifest::{Kind, Published};
@@ -21,16 +20,16 @@ use super::listed;
 /// Everything that a publish will do.
 #[derive(Debug)]
 pub struct Plan {
-    /// One for each Feature and each of its former ids.
+    /// One for each Feature or Template, and each of its former ids.
     pub releases: Vec<Release>,
     /// The collection file.
     pub collection: CollectionPlan,
 }
 
-/// One Feature in one repository.
+/// One Feature or Template in one repository.
 #[derive(Debug)]
 pub struct Release {
-    /// The Feature's id.
+    /// Its id.
     pub id: String,
     /// The former id that this release is for, if it is not for the id itself.
     pub legacy_id: Option<String>,
@@ -58,7 +57,7 @@ pub struct CollectionPlan {
     /// Whether just this is there.
     pub present: bool,
     /// What it lists.
-    pub features: Vec<Json>,
+    pub features: Vec<Entry>,
     /// What the tag meant when the plan was made.
     pub seen: Option<Digest>,
 }
@@ -100,7 +99,7 @@ async fn release(
     let repository = namespace.join(legacy_id.unwrap_or(&metadata.id))?;
     let annotation = metadata.annotation();
     let artifact = Artifact::new(
-        Kind::Feature { metadata: &annotation },
+        Kind::of(metadata.kind, &annotation),
         &feature.file_name(),
         feature.archive.clone(),
         on_github(client),
@@ -198,13 +197,13 @@ pub(super) async fn free_tags(
 
 impl CollectionPlan {
     /// Changes what is listed.
-    pub(super) fn set_features(&mut self, client: &Client, features: Vec<Json>) {
+    pub(super) fn set_features(&mut self, client: &Client, features: Vec<Entry>) {
         self.artifact = collection_artifact(client, &features);
         self.features = features;
     }
 }
 
-fn collection_artifact(client: &Client, features: &[Json]) -> Artifact {
+fn collection_artifact(client: &Client, features: &[Entry]) -> Artifact {
     let text = collection::render(features.to_vec());
     let text = text.into_bytes().into();
     Artifact::new(Kind::Collection, collection::FILE_NAME, text, on_github(client))
@@ -216,8 +215,7 @@ async fn collection_plan(
     packed: &Packed,
 ) -> anyhow::Result<CollectionPlan> {
     let existing = manifests::read(client, namespace, COLLECTION_TAG).await?;
-    let mut features: Vec<Json> =
-        packed.features.iter().map(|feature| feature.metadata.json.clone()).collect();
+    let mut features: Vec<Entry> = packed.features.iter().map(PackedFeature::entry).collect();
     // Where just this is published, nothing can be merged into it, nor need its content be there.
     if let Some(found) = &existing
         && found.digest != collection_artifact(client, &features).digest

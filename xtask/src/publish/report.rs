@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::feature::kind::Kind;
 use crate::oci::reference::Registry;
 
 use super::plan::{Plan, Release};
 
-/// The official CLI's line: by Feature, what was published; an empty object where nothing was.
+/// The official CLI's line: by id, what was published; an empty object where nothing was.
 pub fn json_line(plan: &Plan) -> String {
     let mut line = Map::new();
     for release in &plan.releases {
@@ -63,9 +64,9 @@ fn sentence(registry: &Registry, release: &Release, dry_run: bool) -> String {
     }
 }
 
-/// The line for devcontainer.json.
-pub fn paste_line(registry: &str, plan: &Plan) -> String {
-    let features: Map<String, Value> = plan
+/// The line for devcontainer.json; for Templates, the commands that apply them.
+pub fn paste_line(kind: Kind, registry: &str, plan: &Plan) -> String {
+    let references: Vec<String> = plan
         .releases
         .iter()
         .filter(|release| release.legacy_id.is_none())
@@ -76,10 +77,21 @@ pub fn paste_line(registry: &str, plan: &Plan) -> String {
             } else {
                 release.version.to_string()
             };
-            (format!("{registry}/{}:{tag}", release.repository), json!({}))
+            format!("{registry}/{}:{tag}", release.repository)
         })
         .collect();
-    let inner: Vec<String> =
-        features.iter().map(|(reference, options)| format!("{}: {options}", json!(reference))).collect();
-    format!("\"features\": {{ {} }}", inner.join(", "))
+    match kind {
+        Kind::Feature => {
+            let lines: Vec<String> =
+                references.iter().map(|reference| format!("{}: {{}}", json!(reference))).collect();
+            format!("\"features\": {{ {} }}", lines.join(", "))
+        }
+        Kind::Template => {
+            let lines: Vec<String> = references
+                .iter()
+                .map(|reference| format!("devcontainer templates apply --template-id {reference}"))
+                .collect();
+            lines.join("\n")
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::feature::json::{Json, Object};
-use crate::feature::metadata::FILE_NAME;
+use crate::feature::kind::Kind;
 use crate::oci::credentials::Sources;
 use crate::oci::digest::Digest;
 use crate::oci::download::download;
@@ -157,7 +157,7 @@ impl Fetcher {
                 manifest::metadata(client, reference, published).await
             }
             Source::Folder(folder) => {
-                let path = Path::new(folder).join(FILE_NAME);
+                let path = Path::new(folder).join(Kind::Feature.metadata_file());
                 let text = std::fs::read(&path)
                     .map_err(|error| format!("{} cannot be read ({error})", path.display()))?;
                 if text.is_empty() {

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use crate::feature::json::{self, Json, Object};
-use crate::feature::metadata::FILE_NAME;
+use crate::feature::kind::Kind;
 use crate::oci::blob;
 use crate::oci::digest::Digest;
 use crate::oci::error::OciError;
@@ -108,14 +108,15 @@ pub fn in_archive(archive: &[u8]) -> Result<Option<Object>, String> {
     } else {
         Box::new(archive)
     };
+    let file = Kind::Feature.metadata_file();
     let mut archive = tar::Archive::new(plain);
     for entry in archive.entries().map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let path = entry.path_bytes();
-        if path.strip_prefix(b"./").unwrap_or(&path) == FILE_NAME.as_bytes() {
+        if path.strip_prefix(b"./").unwrap_or(&path) == file.as_bytes() {
             let mut text = Vec::new();
             entry.take(MAX_METADATA).read_to_end(&mut text).map_err(unreadable)?;
-            return object(&text).map(Some).map_err(|why| format!("{FILE_NAME} in its archive: {why}"));
+            return object(&text).map(Some).map_err(|why| format!("{file} in its archive: {why}"));
         }
     }
     Ok(None)

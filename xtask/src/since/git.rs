@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use crate::feature::metadata;
+use crate::feature::kind::Kind;
 use crate::feature::problem::{one_line, shown};
 
 /// Why nothing can be compared.
@@ -52,7 +52,12 @@ pub(super) fn commit(folder: &Path, reference: &str) -> Result<String, GitError>
 }
 
 /// Writes a folder as it was at a commit to an empty place, and says where it is; nothing if there was none.
-pub(super) fn check_out(folder: &Path, commit: &str, place: &Path) -> Result<Option<PathBuf>, GitError> {
+pub(super) fn check_out(
+    kind: Kind,
+    folder: &Path,
+    commit: &str,
+    place: &Path,
+) -> Result<Option<PathBuf>, GitError> {
     // An index of its own: with it git does what it does on a checkout, line ends and filters included.
     let index = place.join("index");
     let read = run(git(folder).env("GIT_INDEX_FILE", &index).args(["read-tree", commit]))?;
@@ -71,7 +76,7 @@ pub(super) fn check_out(folder: &Path, commit: &str, place: &Path) -> Result<Opt
         }
     }
     let old = top.join(text(&below.stdout));
-    Ok(old.join(metadata::FILE_NAME).is_file().then_some(old))
+    Ok(old.join(kind.metadata_file()).is_file().then_some(old))
 }
 
 /// The files below a folder that git ignores, by their path below it.

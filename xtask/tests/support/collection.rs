@@ -1,10 +1,11 @@
-//! A collection of Features for one test.
+//! A collection of Features or Templates for one test.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use xtask::feature::binaries::Binaries;
+use xtask::feature::kind::Kind;
 use xtask::package::{self, Packed};
 
 /// A collection folder that is gone with the value.
@@ -28,6 +29,14 @@ impl Collection {
         self.path().join(id)
     }
 
+    /// Writes a minimal Template; `more` are further properties, each with a comma before it.
+    pub fn template(&self, id: &str, version: &str, more: &str) -> PathBuf {
+        let json = format!(r#"{{"id":"{id}","version":"{version}","name":"The {id}"{more}}}"#);
+        self.file(&format!("{id}/devcontainer-template.json"), &json, 0o644);
+        self.file(&format!("{id}/.devcontainer/devcontainer.json"), r#"{"image":"x"}"#, 0o644);
+        self.path().join(id)
+    }
+
     pub fn json(&self, id: &str, text: &str) {
         self.file(&format!("{id}/devcontainer-feature.json"), text, 0o644);
     }
@@ -41,6 +50,10 @@ impl Collection {
 
     pub fn pack(&self) -> Packed {
         pack(self.path()).unwrap()
+    }
+
+    pub fn pack_templates(&self) -> Packed {
+        package::of_kind(Kind::Template, Some(self.path())).unwrap()
     }
 }
 
