@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::arch::Arch;
+use crate::publish::LONGEST;
 use crate::registry::fault::{Fault, spec};
 use crate::scenarios::engine::Engine;
 
@@ -83,20 +84,23 @@ pub struct PackageArgs {
     pub since: Option<String>,
 }
 
-/// Flags of `publish`; names and defaults are the official CLI's, with `--local`, `--dry-run` and `--json` added.
+/// Flags of `publish`; names and defaults are the official CLI's, with `--local`, `--dry-run`, `--json` and `--timeout` added.
 #[derive(Debug, Args)]
 pub struct PublishArgs {
     /// A collection folder or one Feature [default: this repository's features/]
     pub target: Option<PathBuf>,
-    /// Registry to push to
+    /// Registry to push to; can be repeated
     #[arg(short, long, default_value = "ghcr.io", conflicts_with = "local")]
-    pub registry: String,
+    pub registry: Vec<String>,
     /// Namespace of the collection [default: owner/repository of the git remote, lower-cased]
     #[arg(short, long)]
     pub namespace: Option<String>,
     /// Say what would be pushed, push nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// End after so many seconds; what is there then is whole
+    #[arg(long, value_name = "SECONDS", default_value_t = LONGEST.as_secs(), value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub timeout: u64,
     /// Publish to the embedded registry under target/registry; needs no account
     #[arg(long, conflicts_with = "username")]
     pub local: bool,

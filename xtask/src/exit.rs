@@ -7,7 +7,7 @@
 //! | 2 | the command line was not understood, or names what cannot be a registry or namespace |
 //! | 3 | a Feature or Template is not valid; nothing was written or sent |
 //! | 4 | a published version has other content; nothing was changed at the registry |
-//! | 5 | the registry or its authentication refused, or could not be reached |
+//! | 5 | the registry or its authentication refused, could not be reached, or took longer than `--timeout` |
 //!
 //! `info` and `resolve-dependencies` say 1 for 3 to 5, as the official CLI does: scripts rely on it.
 
@@ -41,8 +41,11 @@ impl Exit {
             if cause.is::<InvalidFeatures>() {
                 return Self::InvalidFeature;
             }
-            if let Some(PublishError::Conflict(_)) = cause.downcast_ref() {
-                return Self::VersionConflict;
+            match cause.downcast_ref() {
+                Some(PublishError::Conflict(_)) => return Self::VersionConflict,
+                Some(PublishError::Twice(_)) => return Self::Usage,
+                Some(PublishError::OutOfTime { .. }) => return Self::Registry,
+                _ => {}
             }
             match cause.downcast_ref() {
                 Some(OciError::Reference(_)) => return Self::Usage,

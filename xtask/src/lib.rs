@@ -20,6 +20,7 @@ pub mod oci;
 pub mod output_folder;
 pub mod package;
 pub mod payload;
+pub mod progress;
 pub mod project;
 pub mod publish;
 pub mod registry;

@@ -6,7 +6,6 @@ use clap::Parser;
 use xtask::cli::{Cli, Command};
 use xtask::exit::Exit;
 use xtask::feature::kind::Kind;
-use xtask::feature::problem::one_line;
 use xtask::{
     bench, build, ci, docs, info, kernels, package, publish, registry, resolve, scenarios, templates,
     terminal,
@@ -30,9 +29,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => Exit::Ok.into(),
         Err(error) => {
-            for line in format!("{error:#}").lines() {
-                terminal::note(format_args!("error: {}", one_line(line)));
-            }
+            terminal::error(&error);
             Exit::of(&error).into()
         }
     }

@@ -2,12 +2,14 @@
 
 pub mod apply;
 pub mod error;
+pub mod everywhere;
 pub mod listed;
 pub mod plan;
 pub mod report;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -17,10 +19,10 @@ use crate::feature::kind::Kind;
 use crate::login;
 use crate::oci::credentials::Sources;
 use crate::oci::reference::{Registry, Repository};
-use crate::oci::transport::{Access, Client, Notes};
+use crate::oci::transport::Notes;
 use crate::package::{self, Packed};
 use crate::project;
-use crate::registry::instance;
+use crate::registry::instance::{self, Local};
 use crate::since;
 use crate::terminal;
 use error::PublishError;
@@ -28,6 +30,8 @@ use plan::Plan;
 
 /// The port that `cargo xtask registry serve` takes.
 const DEFAULT_PORT: u16 = 5000;
+/// How long a publish may take where nobody says.
+pub const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Where to publish, and how.
 #[derive(Debug, Clone)]
@@ -49,66 +53,92 @@ pub fn run(kind: Kind, args: &PublishArgs) -> anyhow::Result<()> {
         since::check(reference, &packed)?;
     }
     let local = if args.local { Some(instance::borrow_or_start(&project::registry_root()?)?) } else { None };
-    let registry = match &local {
-        Some(local) => Registry::parse(&format!("localhost:{}", local.port()))?,
-        None => Registry::parse(&args.registry)?,
+    let registries = match &local {
+        Some(local) => vec![Registry::parse(&format!("localhost:{}", local.port()))?],
+        None => registries(&args.registry)?,
     };
     // What is on this machine asks for no login, so none is looked for.
-    let sources = if args.local {
-        Sources::default()
-    } else {
-        login::sources(&args.auth, std::slice::from_ref(&registry))?
-    };
-    let destination = Destination { registry, namespace, sources };
-    let notes: Notes = Arc::new(|text: &str| terminal::note(text));
-    let plan = publish(&destination, &packed, args.dry_run, notes).inspect_err(|error| {
-        if args.local && Exit::of(error) == Exit::VersionConflict {
-            // Nobody else has locked what is only here, so raising the version is not the only way.
-            terminal::note("or delete target/registry: what is published locally is yours alone");
+    let sources = if args.local { Sources::default() } else { login::sources(&args.auth, &registries)? };
+    let destinations: Vec<Destination> = registries
+        .into_iter()
+        .map(|registry| Destination { registry, namespace: namespace.clone(), sources: sources.clone() })
+        .collect();
+    let limit = Duration::from_secs(args.timeout);
+    let outcomes =
+        everywhere::publish(&destinations, &packed, args.dry_run, limit, &notes()).inspect_err(|error| {
+            if args.local && Exit::of(error) == Exit::VersionConflict {
+                // Nobody else has locked what is only here, so raising the version is not the only way.
+                terminal::note("or delete target/registry: what is published locally is yours alone");
+            }
+        })?;
+    let (mut plans, mut failure) = (Vec::new(), None);
+    for (destination, outcome) in destinations.iter().zip(outcomes) {
+        match (outcome, &failure) {
+            (Ok(plan), _) => plans.push((&destination.registry, plan)),
+            (Err(error), None) => failure = Some(error),
+            (Err(error), Some(_)) => terminal::error(&error),
         }
-    })?;
-    for sentence in report::sentences(&destination.registry, &plan, args.dry_run) {
-        terminal::note(sentence);
     }
-    terminal::result(report::json_line(&plan))?;
+    for (registry, plan) in &plans {
+        report::sentences(registry, plan, args.dry_run).iter().for_each(terminal::note);
+    }
+    if destinations.len() > 1 {
+        terminal::result(report::json_of_several(&plans))?;
+    } else if let [(_, plan)] = &plans[..] {
+        terminal::result(report::json_line(plan))?;
+    }
     if let Some(local) = local {
-        let port = local.serving_port().unwrap_or(DEFAULT_PORT);
-        if local.serving_port().is_none() && !args.dry_run {
-            let while_what = match kind {
-                Kind::Feature => "a container is built from this line",
-                Kind::Template => "this line is run",
-            };
-            terminal::note(format_args!("keep `cargo xtask registry serve` running while {while_what}"));
-        }
-        if !args.json {
-            terminal::result(report::paste_line(kind, &format!("localhost:{port}"), &plan))?;
+        if let [(_, plan)] = &plans[..] {
+            say_how_to_use(kind, args, &local, plan)?;
         }
         local.stop();
     }
-    Ok(())
+    failure.map_or(Ok(()), Err)
 }
 
-/// Publishes what is packed; with `dry_run` only reads and says what it would do.
+/// Publishes what is packed to one registry; with `dry_run` only reads and says what it would do.
 pub fn publish(
     destination: &Destination,
     packed: &Packed,
     dry_run: bool,
-    notes: Notes,
+    notes: &Notes,
 ) -> anyhow::Result<Plan> {
-    let access = if dry_run { Access::Pull } else { Access::PullPush };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("cannot start the asynchronous runtime")?;
-    runtime.block_on(async {
-        let client = Client::new(destination.registry.clone(), access, &destination.sources, notes)?;
-        let mut plan = plan::make(&client, &destination.namespace, packed).await?;
-        if !dry_run {
-            apply::apply(&client, &mut plan).await?;
+    let destination = std::slice::from_ref(destination);
+    let outcomes = everywhere::publish(destination, packed, dry_run, LONGEST, notes)?;
+    outcomes.into_iter().next().context("nothing became of the only registry")?
+}
+
+fn notes() -> Notes {
+    Arc::new(|text: &str| terminal::note(text))
+}
+
+/// The registries to publish to, each once.
+fn registries(names: &[String]) -> anyhow::Result<Vec<Registry>> {
+    let mut registries: Vec<Registry> = Vec::new();
+    for name in names {
+        let registry = Registry::parse(name)?;
+        if registries.contains(&registry) {
+            return Err(PublishError::Twice(registry.to_string()).into());
         }
-        Ok(plan)
-    })
+        registries.push(registry);
+    }
+    Ok(registries)
+}
+
+/// Says what to paste, and what has to run for it.
+fn say_how_to_use(kind: Kind, args: &PublishArgs, local: &Local, plan: &Plan) -> anyhow::Result<()> {
+    let port = local.serving_port().unwrap_or(DEFAULT_PORT);
+    if local.serving_port().is_none() && !args.dry_run {
+        let while_what = match kind {
+            Kind::Feature => "a container is built from this line",
+            Kind::Template => "this line is run",
+        };
+        terminal::note(format_args!("keep `cargo xtask registry serve` running while {while_what}"));
+    }
+    if !args.json {
+        terminal::result(report::paste_line(kind, &format!("localhost:{port}"), plan))?;
+    }
+    Ok(())
 }
 
 fn namespace(kind: Kind, args: &PublishArgs) -> anyhow::Result<Repository> {

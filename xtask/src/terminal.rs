@@ -2,12 +2,37 @@
 
 use std::fmt::Display;
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
+use indicatif::ProgressBar;
+
+use crate::feature::problem::one_line;
+
+/// What is drawn in the last line.
+static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// Says something to whoever watches; that nobody can be told is no reason to stop.
 pub fn note(text: impl Display) {
-    let _ = line(std::io::stderr().lock(), text);
+    let say = || {
+        let _ = line(std::io::stderr().lock(), text);
+    };
+    match &*BAR.lock().unwrap_or_else(PoisonError::into_inner) {
+        Some(bar) => bar.suspend(say),
+        None => say(),
+    }
+}
+
+/// Says why something failed.
+pub fn error(error: &anyhow::Error) {
+    for line in format!("{error:#}").lines() {
+        note(format_args!("error: {}", one_line(line)));
+    }
+}
+
+/// From now on what is said comes above a bar, or above none.
+pub fn step_aside_for(bar: Option<ProgressBar>) {
+    *BAR.lock().unwrap_or_else(PoisonError::into_inner) = bar;
 }
 
 /// Prints a result, which somebody may be waiting for.

@@ -3,12 +3,14 @@
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
+use super::meter::Meter;
 use crate::payload::Payload;
 
 /// How many pieces wait: one is read while another is sent.
@@ -20,7 +22,7 @@ const WAITING: usize = 1;
 pub struct ReadAgainError(String);
 
 /// A part of a payload as a body. Its length is known, so it is sent with a Content-Length.
-pub(super) fn of(payload: &Payload, range: Range<u64>) -> reqwest::Body {
+pub(super) fn of(payload: &Payload, range: Range<u64>, meter: &Arc<Meter>) -> reqwest::Body {
     let range = range.start.min(payload.len())..range.end.min(payload.len());
     match payload.in_memory() {
         Some(bytes) => {
@@ -28,7 +30,7 @@ pub(super) fn of(payload: &Payload, range: Range<u64>) -> reqwest::Body {
             let place = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
             reqwest::Body::from(bytes.slice(place(range.start)..place(range.end)))
         }
-        None => reqwest::Body::wrap(pieces(payload, range)),
+        None => reqwest::Body::wrap(pieces(payload, range, Arc::clone(meter))),
     }
 }
 
@@ -45,7 +47,7 @@ pub(super) fn read_again_error(error: &reqwest::Error) -> Option<&ReadAgainError
 }
 
 /// Reads a part of a payload in a thread of its own, as fast as the pieces are taken.
-fn pieces(payload: &Payload, range: Range<u64>) -> Pieces {
+fn pieces(payload: &Payload, range: Range<u64>, meter: Arc<Meter>) -> Pieces {
     let left = range.end.saturating_sub(range.start);
     let (sender, receiver) = mpsc::channel(WAITING);
     if left > 0 {
@@ -65,12 +67,20 @@ fn pieces(payload: &Payload, range: Range<u64>) -> Pieces {
             }
         });
     }
-    Pieces { receiver, left }
+    Pieces { receiver, left, sent: 0, meter }
 }
 
 struct Pieces {
     receiver: mpsc::Receiver<io::Result<Bytes>>,
     left: u64,
+    sent: u64,
+    meter: Arc<Meter>,
+}
+
+impl Drop for Pieces {
+    fn drop(&mut self) {
+        self.meter.land(self.sent);
+    }
 }
 
 impl Body for Pieces {
@@ -84,7 +94,10 @@ impl Body for Pieces {
         self.receiver.poll_recv(context).map(|piece| {
             piece.map(|piece| {
                 let piece = piece.map_err(|error| ReadAgainError(error.to_string()))?;
-                self.left = self.left.saturating_sub(piece.len() as u64);
+                let length = piece.len() as u64;
+                self.left = self.left.saturating_sub(length);
+                self.sent += length;
+                self.meter.send(length);
                 Ok(Frame::data(piece))
             })
         })

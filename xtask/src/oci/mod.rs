@@ -17,6 +17,7 @@ pub mod known;
 pub mod link;
 pub mod manifest;
 pub mod manifests;
+pub mod meter;
 mod pace;
 pub mod permission;
 pub mod proxy;

@@ -20,6 +20,7 @@ use super::grants::{Grant, Grants, Scope};
 use super::keyring::Keyring;
 use super::known::Known;
 use super::link;
+use super::meter::Meter;
 use super::pace::{MAX_REQUESTS, Pace};
 use super::permission::Begun;
 use super::proxy::Routes;
@@ -63,6 +64,7 @@ pub struct Client {
     /// Whose request goes alone until then.
     first: tokio::sync::Mutex<()>,
     pub(super) pace: Pace,
+    pub(super) meter: Arc<Meter>,
     /// What no message may repeat.
     secrets: Mutex<Known>,
     notes: Notes,
@@ -229,6 +231,7 @@ impl Client {
             is_known: AtomicBool::new(false),
             first: tokio::sync::Mutex::default(),
             pace: Pace::default(),
+            meter: Arc::default(),
             notes,
             told: Mutex::default(),
             registry,
@@ -238,6 +241,11 @@ impl Client {
     /// The registry.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// How much of the uploads is done.
+    pub fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.meter)
     }
 
     /// Tells the user something.
@@ -384,7 +392,7 @@ impl Client {
             let mut request =
                 self.http.request(call.method.clone(), call.url.clone()).headers(headers.clone());
             if let Some(Part { payload, range }) = &call.body {
-                request = request.body(body::of(payload, range.clone()));
+                request = request.body(body::of(payload, range.clone(), &self.meter));
             }
             let outcome = {
                 let _turn = self.pace.turn().await;

@@ -6,6 +6,7 @@ use reqwest::{Method, StatusCode, Url};
 use super::blob;
 use super::digest::Digest;
 use super::error::OciError;
+use super::meter::Meter;
 use super::reference::Repository;
 use super::retry;
 use super::transport::{Call, Client, Part, Reply};
@@ -94,6 +95,18 @@ pub async fn send(
     payload: &Payload,
     session: Session,
 ) -> Result<(), OciError> {
+    client.meter.expect(payload.len());
+    bring(client, repository, payload, session).await?;
+    client.meter.acknowledge(payload.len());
+    Ok(())
+}
+
+async fn bring(
+    client: &Client,
+    repository: &Repository,
+    payload: &Payload,
+    session: Session,
+) -> Result<(), OciError> {
     let mut session = session;
     let mut in_chunks = false;
     let mut attempt = 1;
@@ -158,6 +171,7 @@ async fn chunks(
 ) -> Result<(), Failure> {
     let Session { mut url, chunk } = session;
     let mut sent = 0;
+    let mut arrived = Arrived { meter: &client.meter, bytes: 0 };
     let mut failures = 0;
     while sent < payload.len() {
         let end = payload.len().min(sent + chunk);
@@ -173,6 +187,7 @@ async fn chunks(
                 url = client.location(&reply).map_err(Failure::Final)?;
                 // A registry may have kept less than it was sent.
                 sent = received(&reply.headers).filter(|&received| received <= end).unwrap_or(end);
+                arrived.set(sent);
                 failures = 0;
                 continue;
             }
@@ -199,12 +214,32 @@ async fn chunks(
             url = client.location(&reply).map_err(Failure::Final)?;
         }
         sent = received(&reply.headers).unwrap_or(0).min(payload.len());
+        arrived.set(sent);
     }
     let nothing = Part { payload: payload.clone(), range: 0..0 };
     let outcome = client.send(repository, closing(url, payload.digest(), nothing)).await;
     match judge(client, outcome)? {
         reply if reply.status == StatusCode::CREATED => Ok(()),
         reply => Err(refusal(client, &reply)),
+    }
+}
+
+/// What arrived in a session. It counts as long as the session goes on.
+struct Arrived<'a> {
+    meter: &'a Meter,
+    bytes: u64,
+}
+
+impl Arrived<'_> {
+    fn set(&mut self, bytes: u64) {
+        self.meter.acknowledge(bytes);
+        self.meter.take_back(std::mem::replace(&mut self.bytes, bytes));
+    }
+}
+
+impl Drop for Arrived<'_> {
+    fn drop(&mut self) {
+        self.meter.take_back(self.bytes);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why nothing was published.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::feature::kind::Kind;
 use crate::oci::digest::Digest;
@@ -28,6 +29,20 @@ pub enum PublishError {
         id: String,
         /// Where the other one is listed.
         at: String,
+    },
+    /// A registry is named twice.
+    #[error("the registry {0} is named twice; name each once with -r")]
+    Twice(String),
+    /// It took too long.
+    #[error(
+        "publishing to {registry} was ended after {} s (--timeout); what is there is whole, and the same command does the rest",
+        limit.as_secs()
+    )]
+    OutOfTime {
+        /// The registry.
+        registry: String,
+        /// The limit.
+        limit: Duration,
     },
     /// The published collection cannot be read, so it cannot be kept.
     #[error(

@@ -9,6 +9,16 @@ use super::plan::{Plan, Release};
 
 /// The official CLI's line: by id, what was published; an empty object where nothing was.
 pub fn json_line(plan: &Plan) -> String {
+    json(plan).to_string()
+}
+
+/// The same for several registries, by their names.
+pub fn json_of_several(plans: &[(&Registry, Plan)]) -> String {
+    let by_registry = plans.iter().map(|(registry, plan)| (registry.to_string(), json(plan)));
+    Value::Object(by_registry.collect()).to_string()
+}
+
+fn json(plan: &Plan) -> Value {
     let mut line = Map::new();
     for release in &plan.releases {
         let entry = line.entry(release.id.clone()).or_insert_with(|| json!({}));
@@ -32,7 +42,7 @@ pub fn json_line(plan: &Plan) -> String {
             }
         }
     }
-    Value::Object(line).to_string()
+    Value::Object(line)
 }
 
 /// One sentence for each repository.

@@ -184,5 +184,5 @@ fn publish_ours(packed: &Packed, port: u16) -> anyhow::Result<()> {
         sources: Sources::from_env(),
     };
     let notes: Notes = std::sync::Arc::new(|text: &str| eprintln!("{text}"));
-    publish::publish(&destination, packed, false, notes).map(drop).context("publish to the test registry")
+    publish::publish(&destination, packed, false, &notes).map(drop).context("publish to the test registry")
 }

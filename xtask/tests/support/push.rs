@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use xtask::oci::credentials::Sources;
 use xtask::oci::reference::{Registry, Repository};
+use xtask::oci::transport::Notes;
 use xtask::package::Packed;
 use xtask::publish::plan::Plan;
 use xtask::publish::{self, Destination};
@@ -22,7 +23,7 @@ pub fn destination(port: u16) -> Destination {
 
 /// Publishes, and throws away what the registry has to say.
 pub fn push(port: u16, packed: &Packed) -> anyhow::Result<Plan> {
-    publish::publish(&destination(port), packed, false, Arc::new(|_: &str| {}))
+    publish::publish(&destination(port), packed, false, &(Arc::new(|_: &str| {}) as Notes))
 }
 
 /// Publishes, and keeps what the registry has to say.
@@ -33,12 +34,8 @@ pub fn push_to(
 ) -> (anyhow::Result<Plan>, Vec<String>) {
     let notes = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&notes);
-    let result = publish::publish(
-        destination,
-        packed,
-        dry_run,
-        Arc::new(move |text: &str| sink.lock().unwrap().push(text.to_owned())),
-    );
+    let keep: Notes = Arc::new(move |text: &str| sink.lock().unwrap().push(text.to_owned()));
+    let result = publish::publish(destination, packed, dry_run, &keep);
     let notes = notes.lock().unwrap().clone();
     (result, notes)
 }

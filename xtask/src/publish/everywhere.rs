@@ -1,0 +1,67 @@
+//! Publishing to several registries at once: nothing is sent to any before all of them were looked at.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures_util::future::{join_all, try_join_all};
+use tokio::time::{Instant, timeout_at};
+
+use crate::oci::transport::{Access, Client, Notes};
+use crate::package::Packed;
+use crate::progress;
+
+use super::Destination;
+use super::apply;
+use super::error::PublishError;
+use super::plan::{self, Plan};
+
+/// Publishes what is packed; with `dry_run` only reads and says what it would do. Where one look ends in an error, that
+/// is the answer and nothing was sent; afterwards each registry has an outcome of its own.
+pub fn publish(
+    destinations: &[Destination],
+    packed: &Packed,
+    dry_run: bool,
+    limit: Duration,
+    notes: &Notes,
+) -> anyhow::Result<Vec<anyhow::Result<Plan>>> {
+    let access = if dry_run { Access::Pull } else { Access::PullPush };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the asynchronous runtime")?;
+    let clients = destinations
+        .iter()
+        .map(|to| Client::new(to.registry.clone(), access, &to.sources, Notes::clone(notes)))
+        .collect::<Result<Vec<_>, _>>()?;
+    runtime.block_on(async {
+        let end = Instant::now() + limit;
+        let out_of_time =
+            |client: &Client| PublishError::OutOfTime { registry: client.registry().to_string(), limit };
+        let looks = clients.iter().zip(destinations).map(async |(client, to)| {
+            let look = timeout_at(end, plan::make(client, &to.namespace, packed)).await;
+            look.unwrap_or_else(|_| Err(out_of_time(client).into()))
+        });
+        let plans = try_join_all(looks).await?;
+        if dry_run {
+            return Ok(plans.into_iter().map(Ok).collect());
+        }
+        let applied = clients.iter().zip(plans).map(async |(client, mut plan)| {
+            match timeout_at(end, apply::apply(client, &mut plan)).await {
+                Ok(done) => done.map(|()| plan),
+                Err(_) => Err(out_of_time(client).into()),
+            }
+        });
+        let meters = clients.iter().map(Client::meter).collect();
+        Ok(watched(join_all(applied), progress::draw(meters)).await)
+    })
+}
+
+/// Does some work while something is drawn.
+async fn watched<T>(work: impl Future<Output = T>, drawn: impl Future<Output = Infallible>) -> T {
+    tokio::select! {
+        done = work => done,
+        never = drawn => match never {},
+    }
+}
