@@ -1,11 +1,16 @@
 //! `cargo xtask publish`: pack, look at the registry, then push; or say what would be pushed.
 
+mod announce;
 pub mod apply;
+mod beside;
+mod bring;
 pub mod error;
 pub mod everywhere;
 pub mod listed;
 pub mod plan;
 pub mod report;
+mod set_tags;
+mod settle;
 
 use std::path::Path;
 use std::sync::Arc;

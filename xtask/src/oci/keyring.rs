@@ -20,6 +20,11 @@ impl Keyring {
         self.0.iter().any(|(path, _)| path.is_empty())
     }
 
+    /// Whether there are no credentials at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The credentials for a repository.
     pub fn find(&self, repository: &Repository) -> &Credentials {
         let found = self.0.iter().find(|(path, _)| covers(path, repository.as_str()));

@@ -18,7 +18,7 @@ pub mod link;
 pub mod manifest;
 pub mod manifests;
 pub mod meter;
-mod pace;
+pub mod pace;
 pub mod permission;
 pub mod proxy;
 pub mod push;

@@ -12,7 +12,7 @@ use super::retry;
 use super::transport::Reply;
 
 /// The most requests at once. Most of them wait for the network; a registry that has enough of it answers 429.
-pub(super) const MAX_REQUESTS: usize = 64;
+pub const MAX_REQUESTS: usize = 64;
 
 /// What all requests to a registry share.
 pub(super) struct Pace {

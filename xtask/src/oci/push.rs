@@ -42,64 +42,91 @@ impl Artifact {
     }
 }
 
-/// What is missing of an artifact, with a place for each part.
+/// Which blobs of an artifact a repository lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lacks {
+    /// The config.
+    pub config: bool,
+    /// The layer.
+    pub layer: bool,
+}
+
+impl Lacks {
+    /// It has nothing of it.
+    pub const ALL: Self = Self { config: true, layer: true };
+
+    /// Whether it lacks any of them.
+    pub fn anything(self) -> bool {
+        self.config || self.layer
+    }
+}
+
+/// What is to be brought to a repository.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    /// Where.
+    pub repository: &'a Repository,
+    /// What.
+    pub artifact: &'a Artifact,
+    /// What of it.
+    pub lacks: Lacks,
+    /// Another repository that has the config.
+    pub config_from: Option<&'a Repository>,
+}
+
+/// A place for each blob that is missing. That a registry gives them lets us write there.
 #[derive(Debug)]
-pub struct Missing<'a> {
+pub struct Places<'a> {
     repository: &'a Repository,
     blobs: Vec<(&'a Payload, Session)>,
+    /// Where nothing is missing, a place that nothing will go to.
+    proof: Option<Session>,
 }
 
-/// What the registry is known to have already.
-#[derive(Debug, Clone, Copy)]
-pub struct Known<'a> {
-    /// The repository holds nothing, so nothing is looked for.
-    pub is_empty: bool,
-    /// A repository that has the config.
-    pub config: Option<&'a Repository>,
+/// Asks which blobs are not there.
+pub async fn lacks(client: &Client, repository: &Repository, artifact: &Artifact) -> Result<Lacks, OciError> {
+    let [config, layer] = artifact.blobs().map(|payload| blob::size(client, repository, payload.digest()));
+    let (config, layer) = tokio::try_join!(config, layer)?;
+    Ok(Lacks { config: config.is_none(), layer: layer.is_none() })
 }
 
-/// Asks for a place for each blob that is not there.
-pub async fn prepare<'a>(
-    client: &Client,
-    repository: &'a Repository,
-    artifact: &'a Artifact,
-    known: Known<'_>,
-) -> Result<Missing<'a>, OciError> {
-    let place = |payload: &'a Payload| async move {
-        if !known.is_empty && blob::size(client, repository, payload.digest()).await?.is_some() {
-            return Ok(None);
-        }
-        let is_config = payload.digest() == artifact.config.digest();
-        let from = known.config.filter(|from| is_config && *from != repository);
-        Ok(match upload::begin(client, repository, payload.digest(), from).await? {
+/// Asks for a place for each missing blob, or, where none is missing, for one that shows that we may write there.
+pub(super) async fn begin<'a>(client: &Client, wish: &Wish<'a>) -> Result<Places<'a>, OciError> {
+    let Wish { repository, artifact, lacks, config_from } = *wish;
+    let from = config_from.filter(|from| *from != repository);
+    let mut wanted = Vec::new();
+    wanted.extend(lacks.config.then_some((&artifact.config, from)));
+    wanted.extend(lacks.layer.then_some((&artifact.layer, None)));
+    let mut places = Places { repository, blobs: Vec::new(), proof: None };
+    if wanted.is_empty() {
+        let begun = upload::begin(client, repository, artifact.config.digest(), None).await?;
+        places.proof = match begun {
+            Begun::Session(session) => Some(session),
             Begun::Mounted => None,
-            Begun::Session(session) => Some((payload, session)),
-        })
-    };
-    let places = join_all(artifact.blobs().map(place)).await;
-    let mut missing = Missing { repository, blobs: Vec::new() };
+        };
+        return Ok(places);
+    }
+    let begun = wanted.into_iter().map(|(payload, from)| async move {
+        (payload, upload::begin(client, repository, payload.digest(), from).await)
+    });
     let mut failed = None;
-    for place in places {
-        match place {
-            Ok(place) => missing.blobs.extend(place),
+    for (payload, begun) in join_all(begun).await {
+        match begun {
+            Ok(Begun::Session(session)) => places.blobs.push((payload, session)),
+            Ok(Begun::Mounted) => {}
             Err(error) => failed = failed.or(Some(error)),
         }
     }
     match failed {
-        None => Ok(missing),
+        None => Ok(places),
         Some(error) => {
-            missing.cancel(client).await;
+            places.cancel(client).await;
             Err(error)
         }
     }
 }
 
-impl Missing<'_> {
-    /// Whether everything is there.
-    pub fn is_empty(&self) -> bool {
-        self.blobs.is_empty()
-    }
-
+impl Places<'_> {
     /// How many bytes are to be sent.
     pub fn size(&self) -> u64 {
         self.blobs.iter().map(|(payload, _)| payload.len()).sum()
@@ -107,17 +134,24 @@ impl Missing<'_> {
 
     /// Gives the places back.
     pub async fn cancel(self, client: &Client) {
-        join_all(self.blobs.into_iter().map(|(_, session)| upload::cancel(client, self.repository, session)))
+        let blobs = self.blobs.into_iter().map(|(_, session)| session);
+        join_all(blobs.chain(self.proof).map(|session| upload::cancel(client, self.repository, session)))
             .await;
     }
 
     /// Sends what is missing, or has it taken from a repository that has all of it.
     pub async fn send(self, client: &Client, from: Option<&Repository>) -> Result<(), OciError> {
+        let proof = async {
+            if let Some(proof) = self.proof {
+                upload::cancel(client, self.repository, proof).await;
+            }
+            Ok(())
+        };
         let sends = self
             .blobs
             .into_iter()
             .map(|(payload, session)| send(client, self.repository, payload, session, from));
-        try_join_all(sends).await.map(drop)
+        tokio::try_join!(try_join_all(sends), proof).map(drop)
     }
 }
 
@@ -148,8 +182,11 @@ pub async fn verify(client: &Client, repository: &Repository, artifact: &Artifac
 
 /// Uploads an artifact so that it can be had by its digest. Moves no tag.
 pub async fn upload(client: &Client, repository: &Repository, artifact: &Artifact) -> Result<(), OciError> {
-    let known = Known { is_empty: false, config: None };
-    prepare(client, repository, artifact, known).await?.send(client, None).await?;
+    let lacks = lacks(client, repository, artifact).await?;
+    if lacks.anything() {
+        let wish = Wish { repository, artifact, lacks, config_from: None };
+        begin(client, &wish).await?.send(client, None).await?;
+    }
     verify(client, repository, artifact).await?;
     manifests::write(client, repository, artifact.digest.as_str(), &artifact.manifest).await
 }

@@ -22,7 +22,6 @@ use super::known::Known;
 use super::link;
 use super::meter::Meter;
 use super::pace::{MAX_REQUESTS, Pace};
-use super::permission::Begun;
 use super::proxy::Routes;
 use super::realm::{self, Trusted};
 use super::reference::{Registry, Repository};
@@ -58,8 +57,7 @@ pub struct Client {
     pub(super) trusted: Trusted,
     pub(super) grants: Grants,
     routes: Routes,
-    begun: Mutex<Begun>,
-    /// Whether the registry has answered somebody whom it knows.
+    /// Whether the registry has answered somebody whom it knows, or nothing depends on that.
     is_known: AtomicBool,
     /// Whose request goes alone until then.
     first: tokio::sync::Mutex<()>,
@@ -216,6 +214,8 @@ impl Client {
             host: registry.to_string(),
             reason: format!("the HTTP client cannot be set up ({})", root_cause(&error)),
         })?;
+        // Where there is no password to be counted wrong, and no encryption whose connections are shared, all may begin.
+        let is_known = keyring.is_empty() && base.scheme() == "http";
         let mut secrets = keyring.secrets();
         secrets.extend(&routes.secrets());
         Ok(Self {
@@ -227,8 +227,7 @@ impl Client {
             trusted,
             grants: Grants::default(),
             routes,
-            begun: Mutex::default(),
-            is_known: AtomicBool::new(false),
+            is_known: AtomicBool::new(is_known),
             first: tokio::sync::Mutex::default(),
             pace: Pace::default(),
             meter: Arc::default(),
@@ -335,21 +334,6 @@ impl Client {
     /// A text without the secrets.
     fn hide(&self, text: &str) -> String {
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).hide(text)
-    }
-
-    /// Keeps the answer to an upload that was begun before there was anything to send.
-    pub(super) fn keep_begun(&self, repository: &Repository, reply: Reply) {
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(repository.clone(), reply);
-    }
-
-    /// The answer to an upload that was begun, for whoever comes first.
-    pub(super) fn take_begun(&self, repository: &Repository) -> Option<Reply> {
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner).remove(repository)
-    }
-
-    /// All uploads that were begun and that nobody came for.
-    pub(super) fn take_all_begun(&self) -> Begun {
-        std::mem::take(&mut *self.begun.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The address in a `Location`, which may be relative and keeps its query.

@@ -6,6 +6,7 @@ use reqwest::{Method, StatusCode, Url};
 use super::blob;
 use super::digest::Digest;
 use super::error::OciError;
+use super::grants::Scope;
 use super::meter::Meter;
 use super::reference::Repository;
 use super::retry;
@@ -54,12 +55,6 @@ pub async fn begin(
     digest: &Digest,
     from: Option<&Repository>,
 ) -> Result<Begun, OciError> {
-    if from.is_none()
-        && let Some(begun) = client.take_begun(repository)
-    {
-        // It proved the right to write, and is as good as another.
-        return session(client, &begun).map(Begun::Session);
-    }
     let mut url = client.url(repository, "blobs/uploads/")?;
     if let Some(from) = from {
         url.query_pairs_mut().append_pair("mount", digest.as_str()).append_pair("from", from.as_str());
@@ -81,11 +76,20 @@ fn session(client: &Client, reply: &Reply) -> Result<Session, OciError> {
     Ok(Session { url: client.location(reply)?, chunk: CHUNK.max(least.unwrap_or(0)) })
 }
 
-/// Gives a place back; a registry forgets it sooner or later anyway.
+/// Gives a place back that nothing went to.
 pub async fn cancel(client: &Client, repository: &Repository, session: Session) {
-    let mut call = Call::new(Method::DELETE, session.url);
+    // What storage elsewhere keeps of an upload is the registry's to cancel.
+    if !client.may_see(&session.url) {
+        return;
+    }
+    let mut call = Call::new(Method::DELETE, session.url).with(bytes::Bytes::new());
+    call.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    // Nobody waits for it.
     call.again = false;
-    let _ = client.send(repository, call).await;
+    // A place that stays is empty, and the registry ends it by itself. Some want the right to delete for this, which is
+    // not worth another token.
+    let scope = Scope { repository: repository.clone(), from: None };
+    let _ = client.follow(&scope, &call).await;
 }
 
 /// Sends a blob, as often as it takes.

@@ -3,11 +3,13 @@
 use futures_util::future::try_join_all;
 
 use crate::collection::{self, Entry};
+use crate::oci::blob;
 use crate::oci::digest::Digest;
 use crate::oci::error::OciError;
 use crate::oci::manifest::{Kind, Published};
-use crate::oci::manifests;
-use crate::oci::push::Artifact;
+use crate::oci::manifests::{self, Found};
+use crate::oci::pace::MAX_REQUESTS;
+use crate::oci::push::{self, Artifact, Lacks};
 use crate::oci::reference::Repository;
 use crate::oci::tag_list;
 use crate::oci::tags;
@@ -43,6 +45,8 @@ pub struct Release {
     pub present: bool,
     /// Whether the repository held nothing at all.
     pub is_first: bool,
+    /// What the repository lacks of it.
+    pub lacks: Lacks,
     /// The tags to set, in the order of the official CLI's report.
     pub tags: Vec<String>,
 }
@@ -56,6 +60,8 @@ pub struct CollectionPlan {
     pub artifact: Artifact,
     /// Whether just this is there.
     pub present: bool,
+    /// What the repository lacks of it.
+    pub lacks: Lacks,
     /// What it lists.
     pub features: Vec<Entry>,
     /// What the tag meant when the plan was made.
@@ -65,16 +71,25 @@ pub struct CollectionPlan {
 /// The tag that a collection always has.
 pub const COLLECTION_TAG: &str = "latest";
 
+/// The most requests that a look at one release takes: the list, the version, three floating tags and two blobs.
+const LOOK: usize = 7;
+
 /// Looks at the registry and decides. Any conflict anywhere is an error here, before anything is sent.
 pub async fn make(client: &Client, namespace: &Repository, packed: &Packed) -> anyhow::Result<Plan> {
     let wanted = packed.features.iter().flat_map(|feature| {
         let legacy = feature.metadata.legacy_ids.iter().map(Some);
         std::iter::once(None).chain(legacy).map(move |legacy_id| (feature, legacy_id))
     });
-    let looks = wanted.map(|(feature, legacy_id)| release(client, namespace, feature, legacy_id));
+    let wanted: Vec<_> = wanted.collect();
+    // As long as there is room, it is asked at once what would be asked next where something is published already. Of
+    // many, that is only asked where something is.
+    let at_once = are_few(wanted.len());
+    let looks =
+        wanted.iter().map(|(feature, legacy_id)| release(client, namespace, feature, *legacy_id, at_once));
     // The first failure ends all of it.
     let looks = async { anyhow::Ok(try_join_all(looks).await?) };
-    let (looked, collection) = tokio::try_join!(looks, collection_plan(client, namespace, packed))?;
+    let collection = collection_plan(client, namespace, packed, at_once);
+    let (looked, collection) = tokio::try_join!(looks, collection)?;
     let mut releases = Vec::new();
     let mut conflicts = Vec::new();
     for release in looked {
@@ -89,11 +104,17 @@ pub async fn make(client: &Client, namespace: &Repository, packed: &Packed) -> a
     Ok(Plan { releases, collection })
 }
 
+/// Whether so many releases are so few that there is room for more requests than each of them needs.
+pub(super) fn are_few(releases: usize) -> bool {
+    (releases + 1) * LOOK <= MAX_REQUESTS
+}
+
 async fn release(
     client: &Client,
     namespace: &Repository,
     feature: &PackedFeature,
     legacy_id: Option<&String>,
+    at_once: bool,
 ) -> Result<Result<Release, Conflict>, OciError> {
     let metadata = &feature.metadata;
     let repository = namespace.join(legacy_id.unwrap_or(&metadata.id))?;
@@ -115,27 +136,70 @@ async fn release(
         artifact,
         present: false,
         is_first: false,
+        lacks: Lacks::ALL,
     };
+    let floating = |published: &[String]| -> Vec<String> {
+        tags::for_version(&release.version, published).into_iter().filter(|tag| *tag != exact).collect()
+    };
+    let guessed = if at_once { floating(&[]) } else { Vec::new() };
     // The list may be stale or wrong; the manifest itself decides what is published.
-    let (published, found) =
-        tokio::try_join!(tag_list::list(client, &release.repository), conflict(client, &release))?;
-    match found {
-        Ok(present) => release.present = present,
+    let (published, found, mut held, lacks) = tokio::try_join!(
+        tag_list::list(client, &release.repository),
+        conflict(client, &release),
+        held(client, &release.repository, guessed),
+        lacks_early(client, &release.repository, &release.artifact, at_once),
+    )?;
+    let present = match found {
+        Ok(present) => present,
         Err(conflict) => return Ok(Err(conflict)),
-    }
-    release.is_first = published.is_empty() && !release.present;
-    release.tags = tags::for_version(&release.version, &published);
-    let wanted = if release.is_first {
-        // Looked at again before it is written.
-        std::mem::take(&mut release.tags)
-    } else {
-        let floating: Vec<String> = release.tags.iter().filter(|tag| **tag != exact).cloned().collect();
-        let free = free_tags(client, &release, &floating).await?;
-        let is_wanted = |tag: &String| if *tag == exact { !release.present } else { free.contains(tag) };
-        release.tags.iter().filter(|tag| is_wanted(tag)).cloned().collect()
     };
-    release.tags = wanted;
-    Ok(Ok(release))
+    let is_first = published.is_empty() && !present && held.iter().all(|(_, held)| held.is_none());
+    let mut wanted = tags::for_version(&release.version, &published);
+    if is_first {
+        // What is held is looked at before it is written.
+        release.lacks = lacks.unwrap_or(Lacks::ALL);
+    } else {
+        let unknown = floating(&published).into_iter().filter(|tag| held.iter().all(|(held, _)| held != tag));
+        let (more, lacks) =
+            tokio::try_join!(self::held(client, &release.repository, unknown.collect()), async {
+                match lacks {
+                    Some(lacks) => Ok(lacks),
+                    None => push::lacks(client, &release.repository, &release.artifact).await,
+                }
+            })?;
+        held.extend(more);
+        release.lacks = lacks;
+        let is_free = |tag: &String| {
+            let found = held.iter().find(|(held, _)| held == tag).and_then(|(_, found)| found.as_ref());
+            is_free(client, &release, tag, found)
+        };
+        wanted.retain(|tag| if *tag == exact { !present } else { is_free(tag) });
+    }
+    Ok(Ok(Release { present, is_first, tags: wanted, ..release }))
+}
+
+/// What some tags mean, each with the tag.
+async fn held(
+    client: &Client,
+    repository: &Repository,
+    tags: Vec<String>,
+) -> Result<Vec<(String, Option<Found>)>, OciError> {
+    let looks = tags.into_iter().map(|tag| async move {
+        let found = manifests::read(client, repository, &tag).await?;
+        Ok((tag, found))
+    });
+    try_join_all(looks).await
+}
+
+/// What a repository lacks, if it is to be asked before it is known whether there is such a repository: then a refusal
+/// means nothing.
+async fn lacks_early(
+    client: &Client,
+    repository: &Repository,
+    artifact: &Artifact,
+    ask: bool,
+) -> Result<Option<Lacks>, OciError> {
+    Ok(if ask { push::lacks(client, repository, artifact).await.ok() } else { None })
 }
 
 /// Whether the version is there with our content; or with other content, which is a conflict.
@@ -157,29 +221,24 @@ pub(super) fn holds_newer(found: &[u8], version: &semver::Version) -> Option<sem
     (held.pre.is_empty() && held > *version).then_some(held)
 }
 
-/// Whether a floating tag is to be set: not where it is set already, and never from a newer version
+/// Whether a floating tag is to be set, by what it means: not where it is set already, and never from a newer version
 /// back to ours, whatever the list of tags said. Notes tell of the latter.
-async fn is_free(
-    client: &Client,
-    repository: &Repository,
-    artifact: &Artifact,
-    version: &semver::Version,
-    tag: &str,
-) -> Result<bool, OciError> {
-    let Some(found) = manifests::read(client, repository, tag).await? else {
-        return Ok(true);
+fn is_free(client: &Client, release: &Release, tag: &str, found: Option<&Found>) -> bool {
+    let Release { repository, artifact, version, .. } = release;
+    let Some(found) = found else {
+        return true;
     };
     if found.digest == artifact.digest {
-        return Ok(false);
+        return false;
     }
     let Some(newer) = holds_newer(&found.bytes, version) else {
-        return Ok(true);
+        return true;
     };
     client.note_once(&format!(
         "{}/{repository}:{tag} is {newer}, which the list of tags does not have; it is not moved back to {version}",
         client.registry()
     ));
-    Ok(false)
+    false
 }
 
 /// Those of some floating tags that are this version's to take.
@@ -188,11 +247,9 @@ pub(super) async fn free_tags(
     release: &Release,
     tags: &[String],
 ) -> Result<Vec<String>, OciError> {
-    let Release { repository, artifact, version, .. } = release;
-    let looks = tags.iter().map(|tag| async move {
-        is_free(client, repository, artifact, version, tag).await.map(|free| free.then(|| tag.clone()))
-    });
-    Ok(try_join_all(looks).await?.into_iter().flatten().collect())
+    let held = held(client, &release.repository, tags.to_vec()).await?.into_iter();
+    let free = held.filter(|(tag, found)| is_free(client, release, tag, found.as_ref()));
+    Ok(free.map(|(tag, _)| tag).collect())
 }
 
 impl CollectionPlan {
@@ -213,19 +270,34 @@ async fn collection_plan(
     client: &Client,
     namespace: &Repository,
     packed: &Packed,
+    at_once: bool,
 ) -> anyhow::Result<CollectionPlan> {
-    let existing = manifests::read(client, namespace, COLLECTION_TAG).await?;
     let mut features: Vec<Entry> = packed.features.iter().map(PackedFeature::entry).collect();
-    // Where just this is published, nothing can be merged into it, nor need its content be there.
-    if let Some(found) = &existing
-        && found.digest != collection_artifact(client, &features).digest
-    {
-        features = listed::with(client, namespace, &found.bytes, features, packed.single).await?;
-    }
-    let artifact = collection_artifact(client, &features);
+    let mut artifact = collection_artifact(client, &features);
+    let (existing, lacks) = tokio::try_join!(
+        manifests::read(client, namespace, COLLECTION_TAG),
+        lacks_early(client, namespace, &artifact, at_once),
+    )?;
+    let lacks = match (&existing, lacks) {
+        (None, lacks) => lacks.unwrap_or(Lacks::ALL),
+        // Where just this is published, nothing can be merged into it, nor need its content be there.
+        (Some(found), Some(lacks)) if found.digest == artifact.digest => lacks,
+        (Some(found), None) if found.digest == artifact.digest => {
+            push::lacks(client, namespace, &artifact).await?
+        }
+        (Some(found), _) => {
+            let config = async { anyhow::Ok(blob::size(client, namespace, artifact.config.digest()).await?) };
+            let listed = listed::with(client, namespace, &found.bytes, features, packed.single);
+            let (config, listed) = tokio::try_join!(config, listed)?;
+            features = listed;
+            artifact = collection_artifact(client, &features);
+            // What is there was just read; and what is not there is new.
+            Lacks { config: config.is_none(), layer: found.digest != artifact.digest }
+        }
+    };
     let seen = existing.map(|found| found.digest);
     let present = seen.as_ref() == Some(&artifact.digest);
-    Ok(CollectionPlan { repository: namespace.clone(), artifact, present, features, seen })
+    Ok(CollectionPlan { repository: namespace.clone(), artifact, present, lacks, features, seen })
 }
 
 fn on_github(client: &Client) -> bool {

@@ -34,11 +34,11 @@ fn a_publish_that_broke_off_is_finished_by_the_next() {
         )
     );
     assert!(digest_of(proxy.port, &format!("{NAMESPACE}/a"), "1.0.0").is_some());
-    assert!(digest_of(proxy.port, &format!("{NAMESPACE}/a"), "latest").is_none());
+    // Nothing was there before, so `latest` goes at the same time as `1.0`; nothing is announced.
+    assert!(digest_of(proxy.port, NAMESPACE, "latest").is_none());
     broken.store(false, Ordering::SeqCst);
     let plan = push(proxy.port, &packed).unwrap();
-    // `1` goes at the same time as `1.0`.
-    assert_eq!(plan.releases[0].tags, ["1.0", "latest"]);
+    assert_eq!(plan.releases[0].tags, ["1.0"]);
     assert!(plan.releases[0].present);
     for repository in ["a", "old"] {
         for tag in ["1", "1.0", "1.0.0", "latest"] {
@@ -49,6 +49,16 @@ fn a_publish_that_broke_off_is_finished_by_the_next() {
     assert_eq!(collection_of(proxy.port)["features"][0]["currentId"], "a");
     // The former id had all it needs in the first run.
     assert!(!report::json_line(&plan).contains("publishedLegacyIds"));
+    // Where something was, `latest` waits for the others.
+    let before = digest_of(proxy.port, &format!("{NAMESPACE}/a"), "latest");
+    collection.feature("a", "1.0.1", r#","legacyIds":["old"]"#);
+    broken.store(true, Ordering::SeqCst);
+    push(proxy.port, &collection.pack()).unwrap_err();
+    assert!(digest_of(proxy.port, &format!("{NAMESPACE}/a"), "1.0.1").is_some());
+    assert_eq!(digest_of(proxy.port, &format!("{NAMESPACE}/a"), "latest"), before);
+    broken.store(false, Ordering::SeqCst);
+    let plan = push(proxy.port, &collection.pack()).unwrap();
+    assert_eq!(plan.releases[0].tags, ["1.0", "latest"]);
 }
 
 /// Whether a registry has everything that a Feature's tag or a collection names.

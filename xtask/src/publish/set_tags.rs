@@ -1,0 +1,224 @@
+//! Setting tags, those of all Features at once, step by step: the exact version, the floating tags, `latest`.
+
+use futures_util::future::{join_all, try_join_all};
+
+use crate::oci::error::OciError;
+use crate::oci::manifests::{self, Found};
+use crate::oci::push::Artifact;
+use crate::oci::tag_list;
+use crate::oci::tags;
+use crate::oci::transport::Client;
+
+use super::announce;
+use super::beside::beside;
+use super::error::Conflict;
+use super::plan::{self, CollectionPlan, Release};
+
+/// A version's tags on their way.
+pub(super) struct Moved<'a> {
+    pub(super) release: &'a Release,
+    /// Those that are set.
+    pub(super) set: Vec<String>,
+    /// What was written, and is not read back yet.
+    pub(super) unconfirmed: Vec<String>,
+    /// Whether the registry says of itself that it has the exact version.
+    pub(super) is_listed: bool,
+    /// What went wrong.
+    pub(super) failed: Option<anyhow::Error>,
+    /// The exact version, if it is to be set.
+    exact: Option<String>,
+    /// The others that are to be set.
+    floating: Vec<String>,
+    /// Who asks whether the registry sets all tags in one request, and with which.
+    in_one: Option<Vec<String>>,
+}
+
+/// Looks once more at what is published where tags are to move: is the version still free, and which of the others?
+pub(super) async fn look<'a>(
+    client: &Client,
+    releases: &'a [Release],
+) -> Result<Vec<Result<Moved<'a>, Conflict>>, OciError> {
+    let moving: Vec<&Release> = releases.iter().filter(|release| !release.tags.is_empty()).collect();
+    // Of many, one asks for all: it costs a request that most registries make nothing of.
+    let few = plan::are_few(moving.len());
+    let one = moving.iter().position(|release| !release.present);
+    let looks = moving
+        .iter()
+        .enumerate()
+        .map(|(index, release)| look_at(client, release, !release.present && (few || one == Some(index))));
+    try_join_all(looks).await
+}
+
+async fn look_at<'a>(
+    client: &Client,
+    release: &'a Release,
+    asks: bool,
+) -> Result<Result<Moved<'a>, Conflict>, OciError> {
+    let Release { repository, version, .. } = release;
+    let exact = version.to_string();
+    let floating: Vec<String> = release.tags.iter().filter(|tag| **tag != exact).cloned().collect();
+    let wanted = async {
+        // It may have grown by a newer version since the plan was made. Where nothing was, a look at each tag is enough.
+        if floating.is_empty() || release.is_first {
+            return Ok(release.tags.clone());
+        }
+        Ok(tags::for_version(version, &tag_list::list(client, repository).await?))
+    };
+    let free =
+        async { if asks { plan::free_tags(client, release, &floating).await } else { Ok(Vec::new()) } };
+    let (found, wanted, free) = tokio::try_join!(plan::conflict(client, release), wanted, free)?;
+    let is_wanted = |tag: &String| wanted.contains(tag);
+    Ok(found.map(|is_there| Moved {
+        release,
+        set: Vec::new(),
+        unconfirmed: Vec::new(),
+        is_listed: is_there,
+        failed: None,
+        exact: (!is_there).then_some(exact),
+        floating: floating.iter().filter(|tag| is_wanted(tag)).cloned().collect(),
+        in_one: asks.then(|| free.into_iter().filter(is_wanted).collect()),
+    }))
+}
+
+/// Sets the exact versions. Returns whether the registry sets several tags in one request.
+pub(super) async fn exact(client: &Client, moved: &mut [Moved<'_>]) -> bool {
+    // While these are written, the next are looked at. They are read back when all are set: a registry may stumble over
+    // reads of a manifest while that is written (Debian's answers 500).
+    let puts = join_all(moved.iter().map(|moved| put_exact(client, moved)));
+    let look = async || join_all(moved.iter().map(|moved| free(client, moved, true))).await;
+    let (puts, free) = beside(puts, look).await;
+    let mut in_one = false;
+    for ((moved, put), free) in moved.iter_mut().zip(puts).zip(free) {
+        if !moved.release.present {
+            moved.unconfirmed.push(moved.release.artifact.digest.to_string());
+        }
+        in_one |= moved.in_one.is_some() && put.as_ref().is_ok_and(|put| put.len() > 1);
+        moved.take(put);
+        moved.keep(free);
+    }
+    in_one
+}
+
+async fn put_exact(client: &Client, moved: &Moved<'_>) -> Result<Vec<String>, OciError> {
+    let Release { repository, artifact, version, .. } = moved.release;
+    let exact = version.to_string();
+    let alone = async {
+        match &moved.exact {
+            Some(exact) => manifests::put(client, repository, exact, &artifact.manifest).await,
+            None => Ok(()),
+        }
+    };
+    // A registry that sets all tags in one request leaves no moment at which half of them are set. One that knows
+    // nothing of this sets none, and the exact version is set without waiting for that answer.
+    let in_one = async {
+        let Some(free) = &moved.in_one else { return Ok(Vec::new()) };
+        let mut all = tags::in_push_order(free, version);
+        all.insert(0, exact.clone());
+        manifests::put_tagged(client, repository, &artifact.digest, &artifact.manifest, &all).await
+    };
+    let ((), mut set) = tokio::try_join!(alone, in_one)?;
+    set.extend(moved.exact.clone().filter(|exact| !set.contains(exact)));
+    Ok(set)
+}
+
+/// Sets the floating tags, then `latest`. Returns what the collection's tag means, as seen beside the last of these.
+pub(super) async fn floating(
+    client: &Client,
+    moved: &mut [Moved<'_>],
+    in_one: bool,
+    collection: &CollectionPlan,
+) -> Result<Option<Found>, OciError> {
+    let puts = join_all(moved.iter().map(async |moved| {
+        let next: Vec<String> = moved.floating.iter().filter(|tag| !moved.is_last(tag)).cloned().collect();
+        tokio::join!(put(client, moved.release, next, in_one), is_listed(client, moved, collection))
+    }));
+    let look = async || {
+        let last = join_all(moved.iter().map(|moved| free(client, moved, false)));
+        tokio::join!(last, announce::look(client, collection))
+    };
+    let (puts, (last, now)) = beside(puts, look).await;
+    for ((moved, (put, is_listed)), last) in moved.iter_mut().zip(puts).zip(last) {
+        moved.is_listed = is_listed;
+        moved.take(put);
+        moved.keep(last);
+    }
+    if moved.iter().all(|moved| moved.floating.is_empty()) {
+        return now;
+    }
+    let puts = join_all(moved.iter().map(|moved| put(client, moved.release, moved.floating.clone(), in_one)));
+    let (puts, now) = beside(puts, async || announce::look(client, collection).await).await;
+    for (moved, put) in moved.iter_mut().zip(puts) {
+        moved.take(put);
+    }
+    now
+}
+
+/// Which of the tags that are still to be set are this version's to take: all of them, or what comes last.
+async fn free(client: &Client, moved: &Moved<'_>, all: bool) -> Result<Vec<String>, OciError> {
+    let next: Vec<String> = moved.floating.iter().filter(|tag| all || moved.is_last(tag)).cloned().collect();
+    plan::free_tags(client, moved.release, &next).await
+}
+
+/// Sets some tags.
+async fn put(
+    client: &Client,
+    release: &Release,
+    tags: Vec<String>,
+    in_one: bool,
+) -> Result<Vec<String>, OciError> {
+    let Release { repository, artifact, version, .. } = release;
+    let Artifact { digest, manifest, .. } = artifact;
+    let tags = tags::in_push_order(&tags, version);
+    let mut set = Vec::new();
+    if in_one && tags.len() > 1 {
+        set = manifests::put_tagged(client, repository, digest, manifest, &tags).await?;
+    }
+    let rest: Vec<String> = tags.into_iter().filter(|tag| !set.contains(tag)).collect();
+    try_join_all(rest.iter().map(|tag| manifests::put(client, repository, tag, manifest))).await?;
+    set.extend(rest);
+    Ok(set)
+}
+
+/// Whether the list of tags has the exact version that was just set. It says nothing where it has not: lists may be old.
+async fn is_listed(client: &Client, moved: &Moved<'_>, collection: &CollectionPlan) -> bool {
+    if moved.is_listed || moved.failed.is_some() || collection.present {
+        return moved.is_listed;
+    }
+    let exact = moved.release.version.to_string();
+    let list = tag_list::list(client, &moved.release.repository).await;
+    list.is_ok_and(|list| list.contains(&exact))
+}
+
+impl Moved<'_> {
+    /// Whether a tag waits for the other floating ones: `latest`, but not where nothing was, so that nothing that a
+    /// reader may have seen can go back.
+    fn is_last(&self, tag: &str) -> bool {
+        tag == "latest" && !self.release.is_first
+    }
+
+    /// Takes note of tags that were set.
+    fn take(&mut self, set: Result<Vec<String>, OciError>) {
+        match set {
+            Ok(set) => {
+                self.floating.retain(|tag| !set.contains(tag));
+                self.unconfirmed.extend(set.iter().cloned());
+                self.set.extend(set);
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Leaves those tags to be set that are still free.
+    fn keep(&mut self, free: Result<Vec<String>, OciError>) {
+        match free {
+            Ok(free) => self.floating.retain(|tag| free.contains(tag)),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn fail(&mut self, error: OciError) {
+        // What comes after it is left.
+        self.floating.clear();
+        self.failed.get_or_insert(error.into());
+    }
+}
