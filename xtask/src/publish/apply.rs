@@ -17,8 +17,8 @@ use futures_util::future::try_join_all;
 use crate::oci::transport::Client;
 
 use super::announce::announce;
-use super::beside::beside;
-use super::bring;
+use super::beside::{Gate, beside_the_rest};
+use super::bring::{begin, bring, uploads};
 use super::error::PublishError;
 use super::plan::{CollectionPlan, Plan};
 use super::set_tags::{self, Moved};
@@ -28,13 +28,15 @@ use super::settle::settle;
 /// The plan's tags are afterwards those that were set.
 pub async fn apply(client: &Client, plan: &mut Plan) -> anyhow::Result<()> {
     let Plan { releases, collection } = plan;
-    let uploads = bring::uploads(releases, collection);
+    let uploads = uploads(releases, collection);
     if uploads.is_empty() {
         return Ok(());
     }
-    bring::send(client, &uploads).await?;
+    let places = begin(client, &uploads).await?;
+    // What is sent may take long, so it is looked when that is done, beside reading it back.
+    let sent = Gate::new(uploads.len());
     let look = async || set_tags::look(client, releases).await;
-    let (brought, looks) = beside(bring::complete(client, &uploads), look).await;
+    let (brought, looks) = beside_the_rest(bring(client, &uploads, places, &sent), &sent, look).await;
     brought?;
     // Before the first tag moves, so that a conflict that arose meanwhile leaves nothing half done.
     let mut moved = Vec::new();
@@ -48,22 +50,21 @@ pub async fn apply(client: &Client, plan: &mut Plan) -> anyhow::Result<()> {
     if !conflicts.is_empty() {
         return Err(PublishError::Conflict(conflicts).into());
     }
-    let set = set(client, &mut moved, collection).await?;
-    for (release, set) in releases.iter_mut().filter(|release| !release.tags.is_empty()).zip(set) {
-        release.tags.retain(|tag| set.contains(tag));
+    let tags = move_tags(client, &mut moved, collection).await?;
+    for (release, tags) in releases.iter_mut().filter(|release| !release.tags.is_empty()).zip(tags) {
+        release.tags.retain(|tag| tags.contains(tag));
     }
     Ok(())
 }
 
 /// Sets the tags and pushes the collection. Returns which tags were set.
-async fn set(
+async fn move_tags(
     client: &Client,
     moved: &mut [Moved<'_>],
     collection: &mut CollectionPlan,
 ) -> anyhow::Result<Vec<Vec<String>>> {
-    let in_one = set_tags::exact(client, moved).await;
     // All of them to their end, even if one fails: nothing is left half done that need not be.
-    let now = set_tags::floating(client, moved, in_one, collection).await;
+    let now = set_tags::set(client, moved, collection).await;
     let mut first_error = None;
     for error in moved.iter_mut().filter_map(|moved| moved.failed.take()) {
         if first_error.is_some() {

@@ -9,6 +9,7 @@ use crate::oci::push::{self, Artifact, Lacks, Places, Wish};
 use crate::oci::reference::Repository;
 use crate::oci::transport::Client;
 
+use super::beside::Gate;
 use super::plan::{CollectionPlan, Release};
 
 /// One artifact's way to the registry.
@@ -61,8 +62,11 @@ pub(super) fn uploads<'a>(releases: &'a [Release], collection: &'a CollectionPla
     uploads
 }
 
-/// Sends all blobs that are not there. Nothing is sent before every repository has let us in.
-pub(super) async fn send(client: &Client, uploads: &[Upload<'_>]) -> Result<(), OciError> {
+/// An upload, and where it goes.
+type Way<'a, 'b> = (&'b Upload<'a>, Places<'a>);
+
+/// Asks for a place for all that is to be brought. Nothing is sent before every repository has let us in.
+pub(super) async fn begin<'a>(client: &Client, uploads: &[Upload<'a>]) -> Result<Vec<Places<'a>>, OciError> {
     let wishes: Vec<Wish<'_>> = uploads
         .iter()
         .map(|upload| Wish {
@@ -72,21 +76,46 @@ pub(super) async fn send(client: &Client, uploads: &[Upload<'_>]) -> Result<(), 
             config_from: upload.config_from,
         })
         .collect();
-    let places = permission::prove(client, &wishes).await?;
-    let (first, second): (Vec<(_, Places<'_>)>, Vec<_>) =
-        uploads.iter().zip(places).partition(|(upload, _)| upload.same_as.is_none());
-    // Former ids take their blobs from the Feature's own repository.
-    for wave in [first, second] {
-        try_join_all(wave.into_iter().map(|(upload, places)| places.send(client, upload.same_as))).await?;
+    permission::prove(client, &wishes).await
+}
+
+/// Sends the blobs, reads them back, and puts the manifests by their digests, which nobody is led to before a tag is.
+/// Each upload passes the gate when it is sent.
+pub(super) async fn bring(
+    client: &Client,
+    uploads: &[Upload<'_>],
+    places: Vec<Places<'_>>,
+    sent: &Gate,
+) -> Result<(), OciError> {
+    let (mut formers, own): (Vec<_>, Vec<_>) =
+        uploads.iter().zip(places).partition(|(upload, _)| upload.same_as.is_some());
+    let mut ways = Vec::new();
+    for (upload, places) in own {
+        let is_former = |former: &mut Way<'_, '_>| former.0.same_as == Some(upload.repository);
+        let formers: Vec<_> = formers.extract_if(.., is_former).collect();
+        ways.push(async move {
+            places.send(client, None).await?;
+            sent.pass();
+            // Former ids take their blobs from the Feature's own repository.
+            tokio::try_join!(finish(client, upload), bring_formers(client, formers, sent)).map(drop)
+        });
     }
-    Ok(())
+    // What is left has its Feature's own repository complete already.
+    let outcome = tokio::try_join!(try_join_all(ways), bring_formers(client, formers, sent)).map(drop);
+    sent.open();
+    outcome
 }
 
-/// Reads the blobs back, and puts the manifests by their digests: nobody is led to one before a tag is.
-pub(super) async fn complete(client: &Client, uploads: &[Upload<'_>]) -> Result<(), OciError> {
-    try_join_all(uploads.iter().map(|upload| finish(client, upload))).await.map(drop)
+async fn bring_formers(client: &Client, formers: Vec<Way<'_, '_>>, sent: &Gate) -> Result<(), OciError> {
+    let ways = formers.into_iter().map(async |(upload, places)| {
+        places.send(client, upload.same_as).await?;
+        sent.pass();
+        finish(client, upload).await
+    });
+    try_join_all(ways).await.map(drop)
 }
 
+/// Reads back what was sent.
 async fn finish(client: &Client, upload: &Upload<'_>) -> Result<(), OciError> {
     let Upload { repository, artifact, lacks, .. } = upload;
     if !upload.present {

@@ -1,6 +1,7 @@
 //! Setting tags, those of all Features at once, step by step: the exact version, the floating tags, `latest`.
 
 use futures_util::future::{join_all, try_join_all};
+use tokio::sync::SetOnce;
 
 use crate::oci::error::OciError;
 use crate::oci::manifests::{self, Found};
@@ -10,7 +11,7 @@ use crate::oci::tags;
 use crate::oci::transport::Client;
 
 use super::announce;
-use super::beside::beside;
+use super::beside::{Gate, beside, beside_the_rest};
 use super::error::Conflict;
 use super::plan::{self, CollectionPlan, Release};
 
@@ -71,7 +72,7 @@ async fn look_at<'a>(
     Ok(found.map(|is_there| Moved {
         release,
         set: Vec::new(),
-        unconfirmed: Vec::new(),
+        unconfirmed: (!release.present).then(|| release.artifact.digest.to_string()).into_iter().collect(),
         is_listed: is_there,
         failed: None,
         exact: (!is_there).then_some(exact),
@@ -80,23 +81,72 @@ async fn look_at<'a>(
     }))
 }
 
-/// Sets the exact versions. Returns whether the registry sets several tags in one request.
-pub(super) async fn exact(client: &Client, moved: &mut [Moved<'_>]) -> bool {
-    // While these are written, the next are looked at. They are read back when all are set: a registry may stumble over
-    // reads of a manifest while that is written (Debian's answers 500).
-    let puts = join_all(moved.iter().map(|moved| put_exact(client, moved)));
-    let look = async || join_all(moved.iter().map(|moved| free(client, moved, true))).await;
-    let (puts, free) = beside(puts, look).await;
-    let mut in_one = false;
-    for ((moved, put), free) in moved.iter_mut().zip(puts).zip(free) {
-        if !moved.release.present {
-            moved.unconfirmed.push(moved.release.artifact.digest.to_string());
-        }
-        in_one |= moved.in_one.is_some() && put.as_ref().is_ok_and(|put| put.len() > 1);
-        moved.take(put);
-        moved.keep(free);
+/// Sets the exact versions, then the floating tags, then `latest`. Returns what the collection's tag means, as seen
+/// beside the last of these.
+pub(super) async fn set(
+    client: &Client,
+    moved: &mut [Moved<'_>],
+    collection: &CollectionPlan,
+) -> Result<Option<Found>, OciError> {
+    let (exact_are_set, in_one) = (Gate::new(moved.len()), SetOnce::new());
+    if moved.iter().all(|moved| moved.in_one.is_none()) {
+        // Nobody asks, so nobody need wait for the answer.
+        let _ = in_one.set(false);
     }
-    in_one
+    let ways = moved.iter().map(|moved| set_all_but_last(client, moved, collection, &exact_are_set, &in_one));
+    let look = async || {
+        let last = join_all(moved.iter().map(|moved| free(client, moved, true)));
+        tokio::join!(last, announce::look(client, collection))
+    };
+    let (set, (last, now)) = beside_the_rest(join_all(ways), &exact_are_set, look).await;
+    for ((moved, set), last) in moved.iter_mut().zip(set).zip(last) {
+        moved.is_listed |= set.as_ref().is_ok_and(|(_, is_listed)| *is_listed);
+        moved.floating = Vec::new();
+        match last {
+            Ok(last) => moved.floating = last,
+            Err(error) => moved.fail(error),
+        }
+        moved.take(set.map(|(set, _)| set));
+    }
+    if moved.iter().all(|moved| moved.floating.is_empty()) {
+        return now;
+    }
+    let in_one = in_one.get().is_some_and(|in_one| *in_one);
+    let puts = join_all(moved.iter().map(|moved| put(client, moved.release, moved.floating.clone(), in_one)));
+    let (puts, now) = beside(puts, async || announce::look(client, collection).await).await;
+    for (moved, put) in moved.iter_mut().zip(puts) {
+        moved.take(put);
+    }
+    now
+}
+
+/// Sets the exact version and then what need not wait for the others. Returns which tags are set, and whether the
+/// registry lists the exact version.
+async fn set_all_but_last(
+    client: &Client,
+    moved: &Moved<'_>,
+    collection: &CollectionPlan,
+    exact_are_set: &Gate,
+    in_one: &SetOnce<bool>,
+) -> Result<(Vec<String>, bool), OciError> {
+    // While one is written, the next are looked at. They are read back when all are set: a registry may stumble over
+    // reads of a manifest while that is written (Debian's answers 500).
+    let (put_exact, free) =
+        beside(Box::pin(put_exact(client, moved)), async || free(client, moved, false).await).await;
+    // Whatever came of it, the others wait for this.
+    exact_are_set.pass();
+    if moved.in_one.is_some() {
+        let _ = in_one.set(put_exact.as_ref().is_ok_and(|set| set.len() > 1));
+    }
+    let mut set = put_exact?;
+    let rest: Vec<String> = free?.into_iter().filter(|tag| !set.contains(tag)).collect();
+    let rest = async {
+        let in_one = rest.len() > 1 && *in_one.wait().await;
+        put(client, moved.release, rest, in_one).await
+    };
+    let (rest, is_listed) = tokio::join!(rest, is_listed(client, moved, collection));
+    set.extend(rest?);
+    Ok((set, is_listed))
 }
 
 async fn put_exact(client: &Client, moved: &Moved<'_>) -> Result<Vec<String>, OciError> {
@@ -121,41 +171,9 @@ async fn put_exact(client: &Client, moved: &Moved<'_>) -> Result<Vec<String>, Oc
     Ok(set)
 }
 
-/// Sets the floating tags, then `latest`. Returns what the collection's tag means, as seen beside the last of these.
-pub(super) async fn floating(
-    client: &Client,
-    moved: &mut [Moved<'_>],
-    in_one: bool,
-    collection: &CollectionPlan,
-) -> Result<Option<Found>, OciError> {
-    let puts = join_all(moved.iter().map(async |moved| {
-        let next: Vec<String> = moved.floating.iter().filter(|tag| !moved.is_last(tag)).cloned().collect();
-        tokio::join!(put(client, moved.release, next, in_one), is_listed(client, moved, collection))
-    }));
-    let look = async || {
-        let last = join_all(moved.iter().map(|moved| free(client, moved, false)));
-        tokio::join!(last, announce::look(client, collection))
-    };
-    let (puts, (last, now)) = beside(puts, look).await;
-    for ((moved, (put, is_listed)), last) in moved.iter_mut().zip(puts).zip(last) {
-        moved.is_listed = is_listed;
-        moved.take(put);
-        moved.keep(last);
-    }
-    if moved.iter().all(|moved| moved.floating.is_empty()) {
-        return now;
-    }
-    let puts = join_all(moved.iter().map(|moved| put(client, moved.release, moved.floating.clone(), in_one)));
-    let (puts, now) = beside(puts, async || announce::look(client, collection).await).await;
-    for (moved, put) in moved.iter_mut().zip(puts) {
-        moved.take(put);
-    }
-    now
-}
-
-/// Which of the tags that are still to be set are this version's to take: all of them, or what comes last.
-async fn free(client: &Client, moved: &Moved<'_>, all: bool) -> Result<Vec<String>, OciError> {
-    let next: Vec<String> = moved.floating.iter().filter(|tag| all || moved.is_last(tag)).cloned().collect();
+/// Which of the tags that are still to be set are this version's to take: what comes last, or the others.
+async fn free(client: &Client, moved: &Moved<'_>, last: bool) -> Result<Vec<String>, OciError> {
+    let next: Vec<String> = moved.floating.iter().filter(|tag| moved.is_last(tag) == last).cloned().collect();
     plan::free_tags(client, moved.release, &next).await
 }
 
@@ -181,7 +199,7 @@ async fn put(
 
 /// Whether the list of tags has the exact version that was just set. It says nothing where it has not: lists may be old.
 async fn is_listed(client: &Client, moved: &Moved<'_>, collection: &CollectionPlan) -> bool {
-    if moved.is_listed || moved.failed.is_some() || collection.present {
+    if moved.is_listed || collection.present {
         return moved.is_listed;
     }
     let exact = moved.release.version.to_string();
@@ -208,16 +226,8 @@ impl Moved<'_> {
         }
     }
 
-    /// Leaves those tags to be set that are still free.
-    fn keep(&mut self, free: Result<Vec<String>, OciError>) {
-        match free {
-            Ok(free) => self.floating.retain(|tag| free.contains(tag)),
-            Err(error) => self.fail(error),
-        }
-    }
-
     fn fail(&mut self, error: OciError) {
-        // What comes after it is left.
+        // What would come after it is left.
         self.floating.clear();
         self.failed.get_or_insert(error.into());
     }
