@@ -9,8 +9,10 @@ pub mod everywhere;
 pub mod listed;
 pub mod plan;
 pub mod report;
+pub mod requests;
 mod set_tags;
 mod settle;
+pub mod together;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -84,10 +86,14 @@ pub fn run(kind: Kind, args: &PublishArgs) -> anyhow::Result<()> {
             (Err(error), Some(_)) => terminal::error(&error),
         }
     }
-    for (registry, plan) in &plans {
-        report::sentences(registry, plan, args.dry_run).iter().for_each(terminal::note);
+    if !args.dry_run {
+        for (registry, plan) in &plans {
+            report::sentences(registry, plan, false).iter().for_each(terminal::note);
+        }
     }
-    if destinations.len() > 1 {
+    if args.dry_run {
+        terminal::result(if args.json { report::plan_json(&plans) } else { report::plan_text(&plans) })?;
+    } else if destinations.len() > 1 {
         terminal::result(report::json_of_several(&plans))?;
     } else if let [(_, plan)] = &plans[..] {
         terminal::result(report::json_line(plan))?;

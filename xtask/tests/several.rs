@@ -70,6 +70,20 @@ fn a_conflict_at_one_leaves_all_as_they_were() {
 }
 
 #[test]
+fn nothing_is_uploaded_to_one_where_another_lets_nothing_be_written() {
+    let (first, second) = (embedded(), embedded());
+    let open = Proxy::start(first.port(), |_| None);
+    let shut = Proxy::start(second.port(), |seen: &Seen| {
+        seen.writes().then(|| reply(403, &[], r#"{"errors":[{"code":"DENIED","message":"read only"}]}"#))
+    });
+    let (code, stdout, stderr) = run(&mut publish(&one_feature(), &[open.port, shut.port]));
+    assert_eq!((code, stdout.as_str()), (5, ""), "{stderr}");
+    assert!(stderr.contains("nothing was uploaded") && stderr.contains("read only"), "{stderr}");
+    let sent = open.writes();
+    assert!(!sent.iter().any(|line| line.starts_with("PUT") || line.starts_with("PATCH")), "{sent:?}");
+}
+
+#[test]
 fn one_that_breaks_off_does_not_keep_the_others_back() {
     let (first, second) = (embedded(), embedded());
     let breaks = Arc::new(AtomicBool::new(true));

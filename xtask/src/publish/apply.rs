@@ -12,7 +12,7 @@
 //! exact versions, with a look at the floating tags; the floating tags; `latest` where something else may have it; the
 //! collection.
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 
 use crate::oci::transport::Client;
 
@@ -23,16 +23,23 @@ use super::error::PublishError;
 use super::plan::{CollectionPlan, Plan};
 use super::set_tags::{self, Moved};
 use super::settle::settle;
+use super::together::Together;
 
 /// Uploads everything, then sets the tags, and the collection last: who finds it finds its Features.
-/// The plan's tags are afterwards those that were set.
-pub async fn apply(client: &Client, plan: &mut Plan) -> anyhow::Result<()> {
+/// The plan's tags are afterwards those that were set. Nothing is sent before all registries have let us in.
+pub async fn apply(client: &Client, plan: &mut Plan, together: &Together) -> anyhow::Result<()> {
     let Plan { releases, collection } = plan;
     let uploads = uploads(releases, collection);
+    let begun = begin(client, &uploads).await;
+    let all_begun = together.arrive(begun.is_ok()).await;
+    let places = begun?;
+    if !all_begun {
+        join_all(places.into_iter().map(|places| places.cancel(client))).await;
+        return Err(PublishError::HeldBack(client.registry().to_string()).into());
+    }
     if uploads.is_empty() {
         return Ok(());
     }
-    let places = begin(client, &uploads).await?;
     // What is sent may take long, so it is looked when that is done, beside reading it back.
     let sent = Gate::new(uploads.len());
     let look = async || set_tags::look(client, releases).await;

@@ -33,6 +33,9 @@ pub enum PublishError {
     /// A registry is named twice.
     #[error("the registry {0} is named twice; name each once with -r")]
     Twice(String),
+    /// Another registry lets nothing be written.
+    #[error("nothing was sent to {0}, as another registry lets nothing be written")]
+    HeldBack(String),
     /// It took too long.
     #[error(
         "publishing to {registry} was ended after {} s (--timeout); what is there is whole, and the same command does the rest",

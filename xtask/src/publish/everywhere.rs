@@ -15,6 +15,7 @@ use super::Destination;
 use super::apply;
 use super::error::PublishError;
 use super::plan::{self, Plan};
+use super::together::Together;
 
 /// Publishes what is packed; with `dry_run` only reads and says what it would do. Where one look ends in an error, that
 /// is the answer and nothing was sent; afterwards each registry has an outcome of its own.
@@ -47,15 +48,29 @@ pub fn publish(
         if dry_run {
             return Ok(plans.into_iter().map(Ok).collect());
         }
+        let together = Together::new(clients.len());
         let applied = clients.iter().zip(plans).map(async |(client, mut plan)| {
-            match timeout_at(end, apply::apply(client, &mut plan)).await {
+            match timeout_at(end, apply::apply(client, &mut plan, &together)).await {
                 Ok(done) => done.map(|()| plan),
                 Err(_) => Err(out_of_time(client).into()),
             }
         });
         let meters = clients.iter().map(Client::meter).collect();
-        Ok(watched(join_all(applied), progress::draw(meters)).await)
+        let mut outcomes = watched(join_all(applied), progress::draw(meters)).await;
+        // Where one held back the others, that is the answer.
+        if outcomes.iter().any(is_held_back)
+            && let Some(place) =
+                outcomes.iter().position(|outcome| outcome.is_err() && !is_held_back(outcome))
+        {
+            return outcomes.swap_remove(place).map(|plan| vec![Ok(plan)]);
+        }
+        Ok(outcomes)
     })
+}
+
+fn is_held_back(outcome: &anyhow::Result<Plan>) -> bool {
+    let error = outcome.as_ref().err().and_then(|error| error.downcast_ref());
+    matches!(error, Some(PublishError::HeldBack(_)))
 }
 
 /// Does some work while something is drawn.

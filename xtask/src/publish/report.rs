@@ -6,6 +6,7 @@ use crate::feature::kind::Kind;
 use crate::oci::reference::Registry;
 
 use super::plan::{Plan, Release};
+use super::requests;
 
 /// The official CLI's line: by id, what was published; an empty object where nothing was.
 pub fn json_line(plan: &Plan) -> String {
@@ -43,6 +44,49 @@ fn json(plan: &Plan) -> Value {
         }
     }
     Value::Object(line)
+}
+
+/// Everything that a publish would do, as lines for people.
+pub fn plan_text(plans: &[(&Registry, Plan)]) -> String {
+    let mut lines = Vec::new();
+    for (registry, plan) in plans {
+        lines.extend(sentences(registry, plan, true));
+        let requests = requests::of(plan);
+        if !requests.is_empty() {
+            lines.push(format!("requests to {registry}, besides those that only read:"));
+            lines.extend(requests.iter().map(|request| format!("  {}", requests::line(request))));
+        }
+    }
+    lines.join("\n")
+}
+
+/// The same for programs.
+pub fn plan_json(plans: &[(&Registry, Plan)]) -> String {
+    let plans = plans.iter().map(|(registry, plan)| {
+        let releases = plan.releases.iter().map(|release| {
+            json!({
+                "id": release.id,
+                "legacyId": release.legacy_id,
+                "repository": release.repository.as_str(),
+                "version": release.version.to_string(),
+                "digest": release.artifact.digest.as_str(),
+                "published": release.present,
+                "tags": release.tags,
+            })
+        });
+        let collection = &plan.collection;
+        json!({
+            "registry": registry.to_string(),
+            "releases": releases.collect::<Vec<_>>(),
+            "collection": {
+                "repository": collection.repository.as_str(),
+                "digest": collection.artifact.digest.as_str(),
+                "published": collection.present,
+            },
+            "requests": requests::of(plan).iter().map(requests::json).collect::<Vec<_>>(),
+        })
+    });
+    json!({ "registries": plans.collect::<Vec<_>>() }).to_string()
 }
 
 /// One sentence for each repository.

@@ -39,15 +39,22 @@ pub(super) async fn look<'a>(
     client: &Client,
     releases: &'a [Release],
 ) -> Result<Vec<Result<Moved<'a>, Conflict>>, OciError> {
-    let moving: Vec<&Release> = releases.iter().filter(|release| !release.tags.is_empty()).collect();
-    // Of many, one asks for all: it costs a request that most registries make nothing of.
-    let few = plan::are_few(moving.len());
-    let one = moving.iter().position(|release| !release.present);
-    let looks = moving
-        .iter()
-        .enumerate()
-        .map(|(index, release)| look_at(client, release, !release.present && (few || one == Some(index))));
+    let asking = asking(releases);
+    let asks = |release| asking.iter().any(|asking| std::ptr::eq(*asking, release));
+    let looks = moving(releases).map(|release| look_at(client, release, asks(release)));
     try_join_all(looks).await
+}
+
+/// Those that have tags to set.
+fn moving(releases: &[Release]) -> impl Iterator<Item = &Release> {
+    releases.iter().filter(|release| !release.tags.is_empty())
+}
+
+/// Those that ask whether the registry sets all tags in one request. Of many, one asks for all: it costs a request that
+/// most registries make nothing of.
+pub(super) fn asking(releases: &[Release]) -> Vec<&Release> {
+    let most = if plan::are_few(moving(releases).count()) { usize::MAX } else { 1 };
+    moving(releases).filter(|release| !release.present).take(most).collect()
 }
 
 async fn look_at<'a>(

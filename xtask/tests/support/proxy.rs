@@ -43,10 +43,24 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts a proxy to a port; `policy` answers what is not to be forwarded.
+    /// Starts a proxy to a port; `policy` answers what is not to be forwarded. Uploads go where the registry says, which
+    /// is not here.
     pub fn start(
         upstream: u16,
         policy: impl Fn(&Seen) -> Option<Response<Full<Bytes>>> + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_with(upstream, policy, false)
+    }
+
+    /// Starts a proxy through which uploads come, too.
+    pub fn of_everything(upstream: u16) -> Self {
+        Self::start_with(upstream, |_| None, true)
+    }
+
+    fn start_with(
+        upstream: u16,
+        policy: impl Fn(&Seen) -> Option<Response<Full<Bytes>>> + Send + Sync + 'static,
+        everything: bool,
     ) -> Self {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -65,7 +79,16 @@ impl Proxy {
                     let service = service_fn(move |request| {
                         let (seen, policy, client) = (Arc::clone(&seen), Arc::clone(&policy), client.clone());
                         async move {
-                            Ok::<_, Infallible>(answer(&seen, &*policy, &client, upstream, request).await)
+                            let mut response = answer(&seen, &*policy, &client, upstream, request).await;
+                            if everything && let Some(location) = response.headers_mut().get_mut("location") {
+                                let text = location.to_str().unwrap();
+                                let here = text.replace(
+                                    &format!("localhost:{upstream}/"),
+                                    &format!("localhost:{port}/"),
+                                );
+                                *location = here.parse().unwrap();
+                            }
+                            Ok::<_, Infallible>(response)
                         }
                     });
                     tokio::spawn(async move {
