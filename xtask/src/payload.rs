@@ -7,7 +7,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -17,6 +17,10 @@ use crate::oci::digest::Digest;
 
 /// How much is read at once.
 const CHUNK: usize = 128 << 10;
+/// What is shorter is read and hashed by turns.
+const WORTH_A_THREAD: u64 = 1 << 20;
+/// How many chunks are read ahead.
+const BUFFERS: usize = 4;
 
 /// Bytes with a known length and digest. Cheap to clone.
 #[derive(Clone)]
@@ -89,7 +93,7 @@ impl Payload {
         }
         // The digest is not known before everything is read, and nothing compares with it until then.
         let mut payload = Self { pieces: pieces.into(), len: start, digest: Digest::of(&[]) };
-        payload.digest = hash(payload.reader(), &mut io::sink())?;
+        payload.digest = payload.hash(&mut io::sink())?;
         Ok(payload)
     }
 
@@ -126,11 +130,58 @@ impl Payload {
 
     /// Writes all of them, and fails where they are not what they were.
     pub fn copy_to(&self, writer: &mut impl io::Write) -> io::Result<()> {
-        if hash(self.reader(), writer)? == self.digest {
+        if self.hash(writer)? == self.digest {
             return Ok(());
         }
         // Something wrote to a file without its time telling.
         Err(io::Error::other("the files changed while they were read; run the command again"))
+    }
+
+    /// Copies everything, and says what it was.
+    fn hash(&self, writer: &mut impl io::Write) -> io::Result<Digest> {
+        let mut hasher = Sha256::new();
+        self.each_piece(|bytes| {
+            hasher.update(bytes);
+            writer.write_all(bytes)
+        })?;
+        Ok(Digest::finish(hasher))
+    }
+
+    /// Hands everything on, piece by piece. What is large is read by a thread of its own.
+    fn each_piece(&self, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        let mut reader = self.reader();
+        if self.len < WORTH_A_THREAD {
+            let mut buffer = vec![0; CHUNK];
+            loop {
+                match reader.read(&mut buffer)? {
+                    0 => return Ok(()),
+                    count => take(&buffer[..count])?,
+                }
+            }
+        }
+        std::thread::scope(|scope| {
+            // The buffers go round.
+            let (filled, next) = mpsc::sync_channel(BUFFERS);
+            let (emptied, spare) = mpsc::sync_channel(BUFFERS);
+            scope.spawn(move || {
+                let mut fresh = std::iter::repeat_with(|| vec![0; CHUNK]).take(BUFFERS);
+                while let Some(mut buffer) = fresh.next().or_else(|| spare.recv().ok()) {
+                    let read = reader.read(&mut buffer).map(|count| (buffer, count));
+                    let is_end = !matches!(read, Ok((_, 1..)));
+                    // Nobody takes it where the taker failed.
+                    if filled.send(read).is_err() || is_end {
+                        return;
+                    }
+                }
+            });
+            for read in next {
+                let (buffer, count) = read?;
+                take(&buffer[..count])?;
+                // At the end it is not wanted any more.
+                let _ = emptied.send(buffer);
+            }
+            Ok(())
+        })
     }
 
     /// The bytes, where they are in memory in one piece.
@@ -149,20 +200,6 @@ impl Payload {
         let mut all = Vec::new();
         self.copy_to(&mut all)?;
         Ok(all.into())
-    }
-}
-
-/// Copies everything, and says what it was.
-fn hash(mut reader: impl Read, writer: &mut impl io::Write) -> io::Result<Digest> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        let count = reader.read(&mut buffer)?;
-        if count == 0 {
-            return Ok(Digest::finish(hasher));
-        }
-        hasher.update(&buffer[..count]);
-        writer.write_all(&buffer[..count])?;
     }
 }
 

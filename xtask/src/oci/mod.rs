@@ -11,6 +11,7 @@ pub mod digest;
 pub mod download;
 pub mod error;
 mod grants;
+mod hashing;
 mod helper;
 pub mod keyring;
 pub mod known;

@@ -10,13 +10,13 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION, WARNING};
 use reqwest::{Method, StatusCode, Url};
-use sha2::{Digest as _, Sha256};
 
 use super::body;
 use super::credentials::Credentials;
 use super::digest::Digest;
 use super::error::OciError;
 use super::grants::{Grant, Grants, Scope};
+use super::hashing::Hashing;
 use super::keyring::Keyring;
 use super::known::Known;
 use super::link;
@@ -430,14 +430,14 @@ impl Client {
         let headers = std::mem::take(response.headers_mut());
         // A refusal is read whatever was asked for: it says why.
         let (limit, mut hasher) = match take {
-            Take::Digest if status.is_success() => (usize::MAX, Some(Sha256::new())),
+            Take::Digest if status.is_success() => (usize::MAX, Some(Hashing::new())),
             Take::Memory(limit) if status.is_success() => (limit, None),
             _ => (MAX_BODY, None),
         };
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
             if let Some(hasher) = &mut hasher {
-                hasher.update(&chunk);
+                hasher.update(chunk).await;
                 continue;
             }
             if chunk.len() > limit - body.len() {
@@ -449,7 +449,10 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        let digest = hasher.map(Digest::finish);
+        let digest = match hasher {
+            Some(hasher) => Some(hasher.finish().await),
+            None => None,
+        };
         Ok(Reply {
             status,
             headers,

@@ -10,6 +10,7 @@ mod hostile;
 mod life;
 mod merge;
 mod random;
+mod stages;
 #[path = "../support/mod.rs"]
 mod support;
 mod tags;
