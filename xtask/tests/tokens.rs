@@ -15,6 +15,7 @@ use support::proxy::{Seen, reply};
 use support::{Collection, NAMESPACE, push_to};
 use xtask::exit::Exit;
 use xtask::oci::reference::Repository;
+use xtask::oci::secret::Secret;
 use xtask::oci::transport::{Access, Call, Client};
 use xtask::package::Packed;
 
@@ -137,6 +138,32 @@ fn refusals_without_end_end() {
     push_to(&guarded.destination(), &features(3), false).0.unwrap_err();
     let shown = guarded.requests().iter().filter(|seen| seen.header("authorization").is_some()).count();
     assert_eq!(shown, 1);
+}
+
+#[test]
+fn a_place_for_tokens_that_fails_for_the_moment_is_asked_again() {
+    for (status, more) in [(503, &[][..]), (429, &[("retry-after", "0.1")]), (500, &[])] {
+        for identity in [false, true] {
+            let asked = AtomicUsize::new(0);
+            let guarded = Guarded::start(move |seen, _| {
+                let fails = seen.path == "/token" && asked.fetch_add(1, Ordering::Relaxed) < 2;
+                fails.then(|| reply(status, more, "busy"))
+            });
+            let mut destination = guarded.destination();
+            if identity {
+                let login = format!("localhost:{}|<token>|s3cr3t-token", guarded.proxy.port);
+                destination.sources.oci_auth = Some(Secret::new(login));
+            }
+            push_to(&destination, &features(1), false).0.unwrap();
+            // One for the Feature, one for the collection, and two in vain.
+            assert_eq!(guarded.asked().len(), 4, "{status}");
+        }
+    }
+    let guarded = Guarded::start(|seen, _| (seen.path == "/token").then(|| reply(503, &[], "busy")));
+    let error = push_to(&guarded.destination(), &features(1), false).0.unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::Registry);
+    let text = error.to_string();
+    assert!(text.ends_with("answered 503 to GET /token: busy (tried 6 times)"), "{text}");
 }
 
 #[test]

@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use reqwest::header::RETRY_AFTER;
+use reqwest::Url;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::error::OciError;
 use super::retry;
-use super::transport::Reply;
+use super::transport::{Client, Reply, Take};
 
 /// The most requests at once. Most of them wait for the network; a registry that has enough of it answers 429.
 pub const MAX_REQUESTS: usize = 64;
@@ -83,5 +84,45 @@ impl Pace {
             *known = Some(known.map_or(until, |known| known.max(until)));
         }
         Some(wanted)
+    }
+}
+
+/// What a refusal says of a pause that is too long to wait for.
+pub(super) fn too_long(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    let wanted =
+        retry::retry_after(value, SystemTime::now()).filter(|time| *time > retry::MAX_RETRY_AFTER)?;
+    Some(format!("; it wants to be left alone for {}, so try again then", retry::in_words(wanted)))
+}
+
+impl Client {
+    /// Sends a request, which is made anew each time, until its answer is more than that it failed for the moment; only
+    /// once where it may not be sent `again`.
+    pub(super) async fn persist(
+        &self,
+        request: impl Fn() -> reqwest::RequestBuilder,
+        url: &Url,
+        describe: &str,
+        take: Take,
+        again: bool,
+    ) -> Result<Reply, OciError> {
+        let mut attempt = 1;
+        loop {
+            let outcome = {
+                let _turn = self.pace.turn().await;
+                self.receive(request(), url, describe.to_owned(), take).await
+            };
+            if outcome.is_ok() {
+                self.pace.reached();
+            }
+            let pause = if again { self.pace.pause(&outcome, attempt) } else { None };
+            let Some(pause) = pause else {
+                let mut reply = outcome.map_err(|error| error.after(attempt))?;
+                reply.attempts = attempt;
+                return Ok(reply);
+            };
+            tokio::time::sleep(pause).await;
+            attempt += 1;
+        }
     }
 }

@@ -53,6 +53,18 @@ pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     }
 }
 
+/// A length of time in whole units, rounded up.
+pub fn in_words(time: Duration) -> String {
+    let seconds = time.as_secs_f64().ceil();
+    let (unit, name) = match seconds {
+        seconds if seconds < 2.0 * 60.0 => (1.0, "second"),
+        seconds if seconds < 2.0 * 3600.0 => (60.0, "minute"),
+        _ => (3600.0, "hour"),
+    };
+    let count = (seconds / unit).ceil();
+    format!("{count} {name}{}", if count > 1.0 { "s" } else { "" })
+}
+
 /// Reads the preferred form of an HTTP date: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
 fn http_date(text: &str) -> Option<SystemTime> {
     const MONTHS: [&str; 12] =
@@ -122,6 +134,21 @@ mod tests {
         ] {
             let read = retry_after(text, now).map(|duration| duration.as_millis());
             assert_eq!(read, milliseconds, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn times_in_words() {
+        for (milliseconds, expected) in [
+            (10, "1 second"),
+            (1500, "2 seconds"),
+            (119_000, "119 seconds"),
+            (120_000, "2 minutes"),
+            (601_000, "11 minutes"),
+            (7_200_000, "2 hours"),
+            (99_999_000, "28 hours"),
+        ] {
+            assert_eq!(in_words(Duration::from_millis(milliseconds)), expected);
         }
     }
 

@@ -154,12 +154,19 @@ async fn ask(
     url.query_pairs_mut()
         .extend_pairs(scopes.iter().map(|scope| ("scope", scope.as_str())))
         .extend_pairs(service.map(|service| ("service", service)));
-    let mut request = client.http.request(Method::GET, url.clone());
-    if let Credentials::Basic { encoded, .. } = credentials {
-        request = request.header(AUTHORIZATION, Authorization::basic(encoded).header()?);
-    }
+    let authorization = match credentials {
+        Credentials::Basic { encoded, .. } => Some(Authorization::basic(encoded).header()?),
+        _ => None,
+    };
+    let request = || {
+        let request = client.http.request(Method::GET, url.clone());
+        match &authorization {
+            Some(value) => request.header(AUTHORIZATION, value.clone()),
+            None => request,
+        }
+    };
     let describe = format!("GET {}", url.path());
-    client.receive(request, &url, describe, Take::Memory(MAX_ANSWER)).await
+    client.persist(request, &url, &describe, Take::Memory(MAX_ANSWER), true).await
 }
 
 /// The refresh of `OAuth2`: an identity token buys an access token.
@@ -180,12 +187,15 @@ async fn buy(
         .append_pair("grant_type", "refresh_token")
         .append_pair("client_id", CLIENT_ID)
         .append_pair("refresh_token", token.expose());
-    let request = client
-        .http
-        .request(Method::POST, url.clone())
-        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .body(form.query().unwrap_or_default().to_owned());
-    client.receive(request, &url, format!("POST {}", url.path()), Take::Memory(MAX_ANSWER)).await
+    let request = || {
+        client
+            .http
+            .request(Method::POST, url.clone())
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form.query().unwrap_or_default().to_owned())
+    };
+    let describe = format!("POST {}", url.path());
+    client.persist(request, &url, &describe, Take::Memory(MAX_ANSWER), true).await
 }
 
 /// A realm without what does not belong into it: a user of the registry's choice, above all.

@@ -21,7 +21,7 @@ use super::keyring::Keyring;
 use super::known::Known;
 use super::link;
 use super::meter::Meter;
-use super::pace::{MAX_REQUESTS, Pace};
+use super::pace::{self, MAX_REQUESTS, Pace};
 use super::proxy::Routes;
 use super::realm::{self, Trusted};
 use super::reference::{Registry, Repository};
@@ -315,7 +315,10 @@ impl Client {
                 with: reply.with.clone(),
                 detail,
             },
-            status => OciError::Refused { host, status, request, detail }.after(reply.attempts),
+            status => {
+                let detail = detail + &pace::too_long(&reply.headers).unwrap_or_default();
+                OciError::Refused { host, status, request, detail }.after(reply.attempts)
+            }
         }
     }
 
@@ -371,34 +374,21 @@ impl Client {
         if let Some(grant) = &grant {
             headers.insert(AUTHORIZATION, grant.authorization.header()?);
         }
-        let mut attempt = 1;
-        loop {
+        let request = || {
             let mut request =
                 self.http.request(call.method.clone(), call.url.clone()).headers(headers.clone());
             if let Some(Part { payload, range }) = &call.body {
                 request = request.body(body::of(payload, range.clone(), &self.meter));
             }
-            let outcome = {
-                let _turn = self.pace.turn().await;
-                self.receive(request, &call.url, call.describe(), call.take).await
-            };
-            if outcome.is_ok() {
-                self.pace.reached();
-            }
-            let again = if call.again { self.pace.pause(&outcome, attempt) } else { None };
-            let Some(pause) = again else {
-                let mut reply = outcome.map_err(|error| error.after(attempt))?;
-                if grant.is_some() {
-                    reply.with = self.keyring.find(&scope.repository).describe();
-                }
-                reply.grant = grant;
-                reply.attempts = attempt;
-                self.warn(&reply.headers);
-                return Ok(reply);
-            };
-            tokio::time::sleep(pause).await;
-            attempt += 1;
+            request
+        };
+        let mut reply = self.persist(request, &call.url, &call.describe(), call.take, call.again).await?;
+        if grant.is_some() {
+            reply.with = self.keyring.find(&scope.repository).describe();
         }
+        reply.grant = grant;
+        self.warn(&reply.headers);
+        Ok(reply)
     }
 
     /// Sends a request as it is and reads the answer.
