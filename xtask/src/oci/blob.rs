@@ -1,7 +1,6 @@
 //! Blobs: is it there, and what is it.
 
 use bytes::Bytes;
-use reqwest::header::CONTENT_LENGTH;
 use reqwest::{Method, StatusCode};
 
 use super::digest::Digest;
@@ -9,21 +8,21 @@ use super::error::OciError;
 use super::reference::Repository;
 use super::transport::{Call, Client, Take};
 
-/// The size of a blob at the registry, if it is there.
-pub async fn size(
-    client: &Client,
-    repository: &Repository,
-    digest: &Digest,
-) -> Result<Option<u64>, OciError> {
+/// Whether a blob is at the registry.
+pub async fn exists(client: &Client, repository: &Repository, digest: &Digest) -> Result<bool, OciError> {
     let url = client.url(repository, &format!("blobs/{digest}"))?;
     let reply = client.send(repository, Call::new(Method::HEAD, url)).await?;
     match reply.status {
-        StatusCode::OK => {
-            let length =
-                reply.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-            length.map(Some).ok_or_else(|| client.protocol(&reply, "the header Content-Length is missing"))
+        StatusCode::OK => Ok(true),
+        StatusCode::NOT_FOUND => Ok(false),
+        // It does not know the question, so the blob itself is the answer.
+        StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
+            match verify(client, repository, digest).await {
+                Ok(()) => Ok(true),
+                Err(OciError::Mismatch { .. }) => Ok(false),
+                Err(error) => Err(error),
+            }
         }
-        StatusCode::NOT_FOUND => Ok(None),
         _ => Err(client.refused(&reply)),
     }
 }

@@ -85,9 +85,9 @@ pub struct Places<'a> {
 
 /// Asks which blobs are not there.
 pub async fn lacks(client: &Client, repository: &Repository, artifact: &Artifact) -> Result<Lacks, OciError> {
-    let [config, layer] = artifact.blobs().map(|payload| blob::size(client, repository, payload.digest()));
+    let [config, layer] = artifact.blobs().map(|payload| blob::exists(client, repository, payload.digest()));
     let (config, layer) = tokio::try_join!(config, layer)?;
-    Ok(Lacks { config: config.is_none(), layer: layer.is_none() })
+    Ok(Lacks { config: !config, layer: !layer })
 }
 
 /// Asks for a place for each missing blob, or, where none is missing, for one that shows that we may write there.

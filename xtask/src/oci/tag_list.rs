@@ -1,5 +1,7 @@
 //! The tags of a repository: all of them, however many pages the registry makes of them.
 
+use std::collections::HashSet;
+
 use reqwest::header::LINK;
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
@@ -27,6 +29,7 @@ pub async fn list(client: &Client, repository: &Repository) -> Result<Vec<String
     let mut url = client.url(repository, "tags/list")?;
     url.query_pairs_mut().append_pair("n", PAGE);
     let mut tags = Vec::new();
+    let mut read = HashSet::new();
     for _ in 0..MAX_PAGES {
         let reply = client.send(repository, Call::new(Method::GET, url.clone())).await?;
         match reply.status {
@@ -46,10 +49,12 @@ pub async fn list(client: &Client, repository: &Repository) -> Result<Vec<String
         if tags.len() > MAX_TAGS {
             return Err(client.protocol(&reply, format!("there are more than {MAX_TAGS} tags")));
         }
-        match next(client, &reply)? {
-            Some(next) if next != url => url = next,
-            Some(_) => return Err(client.protocol(&reply, "the next page of tags is the same page")),
-            None => return Ok(tags),
+        let Some(next) = next(client, &reply)? else {
+            return Ok(tags);
+        };
+        read.insert(std::mem::replace(&mut url, next));
+        if read.contains(&url) {
+            return Err(client.protocol(&reply, "the next page of tags is one that was read already"));
         }
     }
     Err(OciError::Protocol {

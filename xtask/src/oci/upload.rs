@@ -139,7 +139,7 @@ async fn bring(
         tokio::time::sleep(retry::pause(attempt, retry::chance())).await;
         attempt += 1;
         // Perhaps the answer was lost, and not the blob.
-        if blob::size(client, repository, payload.digest()).await?.is_some() {
+        if blob::exists(client, repository, payload.digest()).await? {
             return Ok(());
         }
         session = match begin(client, repository, payload.digest(), None).await? {

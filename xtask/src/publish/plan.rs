@@ -286,13 +286,13 @@ async fn collection_plan(
             push::lacks(client, namespace, &artifact).await?
         }
         (Some(found), _) => {
-            let config = async { anyhow::Ok(blob::size(client, namespace, artifact.config.digest()).await?) };
+            let config = async { anyhow::Ok(blob::exists(client, namespace, artifact.config.digest()).await?) };
             let listed = listed::with(client, namespace, &found.bytes, features, packed.single);
             let (config, listed) = tokio::try_join!(config, listed)?;
             features = listed;
             artifact = collection_artifact(client, &features);
             // What is there was just read; and what is not there is new.
-            Lacks { config: config.is_none(), layer: found.digest != artifact.digest }
+            Lacks { config: !config, layer: found.digest != artifact.digest }
         }
     };
     let seen = existing.map(|found| found.digest);

@@ -154,7 +154,10 @@ fn what_does_not_pass_is_said_in_one_sentence() {
         (&["status=400,method=POST"], ": UNAVAILABLE (bad request)"),
         (&["status=501,method=POST,body=empty"], "answered 501 to POST /v2/owner/features/"),
         (&["status=405,path=*/tags/list"], "answered 405 to GET /v2/owner/features/"),
-        (&["status=429,retry-after=600,method=POST"], "answered 429 to POST /v2/owner/features/"),
+        (
+            &["status=429,retry-after=600,method=POST"],
+            ": UNAVAILABLE (too many requests); it wants to be left alone for 10 minutes, so try again then",
+        ),
         (&["status=401"], "refused access to GET /v2/owner/features/"),
         (&["status=403,method=POST"], "lets nothing be written to "),
         (&["token=0"], "refused access to GET /v2/owner/features/"),
@@ -198,6 +201,20 @@ fn a_registry_is_left_alone_as_long_as_it_wants() {
         assert!(outcome.took >= Duration::from_millis(*least), "{wanted}: {:?}", outcome.took);
         assert!(outcome.took < Duration::from_secs(30), "{wanted}: {:?}", outcome.took);
     });
+}
+
+#[test]
+fn a_registry_that_knows_no_head_is_asked_otherwise() {
+    let packed = two_features();
+    for status in [405, 501] {
+        let fault = format!("status={status},method=HEAD");
+        let outcome = after(Some(&packed), &[&fault], &packed);
+        outcome.result.unwrap();
+        assert!(outcome.hits[0] > 0);
+        // What is there is found, so nothing is sent and nothing was lost.
+        assert!(outcome.requests.iter().all(|(method, ..)| matches!(method.as_str(), "GET" | "HEAD")));
+        assert_eq!(outcome.notes, Vec::<String>::new());
+    }
 }
 
 #[test]

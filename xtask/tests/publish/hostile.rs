@@ -1,8 +1,17 @@
 //! Answers that no registry should give.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::Arc;
+
 use crate::support::proxy::{Proxy, reply};
 use crate::support::{Collection, NAMESPACE, embedded, http, manifests_written, one_by_one, push};
 use xtask::exit::Exit;
+use xtask::oci::blob;
+use xtask::oci::credentials::Sources;
+use xtask::oci::digest::Digest;
+use xtask::oci::reference::{Registry, Repository};
+use xtask::oci::transport::{Access, Client};
 
 #[test]
 fn a_list_of_tags_that_is_null_is_empty() {
@@ -25,7 +34,36 @@ fn an_endless_list_of_tags_ends() {
     let collection = Collection::new();
     collection.feature("a", "1.0.0", "");
     let error = push(proxy.port, &collection.pack()).unwrap_err().to_string();
-    assert!(error.ends_with("the next page of tags is the same page"), "{error}");
+    assert!(error.ends_with("the next page of tags is one that was read already"), "{error}");
+    assert_eq!(proxy.seen().iter().filter(|seen| seen.path.ends_with("/tags/list")).count(), 1);
+    // Two pages, each of which names the other as the next.
+    let proxy = Proxy::start(registry.port(), |seen| {
+        let other = if seen.query == "last=a" { "b" } else { "a" };
+        let link = format!("<{}?last={other}>; rel=\"next\"", seen.path);
+        seen.path.ends_with("/tags/list").then(|| reply(200, &[("link", &link)], r#"{"tags":["1.0.0"]}"#))
+    });
+    let error = push(proxy.port, &collection.pack()).unwrap_err().to_string();
+    assert!(error.ends_with("the next page of tags is one that was read already"), "{error}");
+    assert_eq!(proxy.seen().iter().filter(|seen| seen.path.ends_with("/tags/list")).count(), 3);
+}
+
+#[test]
+fn a_blob_is_there_though_nobody_says_its_length() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let registry = format!("localhost:{}", listener.local_addr().unwrap().port());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = [0; 4096];
+            let read = stream.read(&mut request).unwrap();
+            assert!(request[..read].starts_with(b"HEAD /v2/a/b/blobs/sha256:"));
+            stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").unwrap();
+        }
+    });
+    let registry = Registry::parse(&registry).unwrap();
+    let client = Client::new(registry, Access::Pull, &Sources::default(), Arc::new(|_: &str| {})).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (repository, digest) = (Repository::parse("a/b").unwrap(), Digest::of(b"x"));
+    assert!(runtime.block_on(blob::exists(&client, &repository, &digest)).unwrap());
 }
 
 #[test]
