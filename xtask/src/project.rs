@@ -25,10 +25,24 @@ pub fn registry_root() -> anyhow::Result<PathBuf> {
     Ok(root()?.join("target/registry"))
 }
 
+/// What git tells the programs that it runs, hooks above all, of the checkout that it is in. Taken over, the checkout that
+/// a folder lies in would be another one, or have its top elsewhere.
+const GIT_PLACES: [&str; 6] =
+    ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"];
+
+/// Git, as somebody would run it in a folder.
+pub fn git(folder: &Path) -> Command {
+    let mut git = Command::new("git");
+    git.arg("-C").arg(folder);
+    for name in GIT_PLACES {
+        git.env_remove(name);
+    }
+    git
+}
+
 /// `owner/repository` of the git remote `origin` of the checkout that a folder lies in, lower-cased.
 pub fn namespace_of_remote(folder: &Path) -> Option<String> {
-    let output =
-        Command::new("git").arg("-C").arg(folder).args(["remote", "get-url", "origin"]).output().ok()?;
+    let output = git(folder).args(["remote", "get-url", "origin"]).output().ok()?;
     namespace_of_url(String::from_utf8(output.stdout).ok()?.trim())
 }
 

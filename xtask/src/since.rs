@@ -25,7 +25,10 @@ const NAMED: usize = 3;
 pub fn check(reference: &str, packed: &Packed) -> anyhow::Result<()> {
     let mut problems = Vec::new();
     for feature in &packed.features {
-        let commit = git::commit(&feature.folder, reference)?;
+        let collection = feature.folder.parent().filter(|_| !packed.single).unwrap_or(&feature.folder);
+        let Some(commit) = git::commit(collection, &feature.folder, reference)? else {
+            continue;
+        };
         let temp = tempfile::tempdir()?;
         let kind = feature.metadata.kind;
         let Some(old) = git::check_out(kind, &feature.folder, &commit, temp.path())? else {

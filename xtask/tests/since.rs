@@ -116,6 +116,60 @@ fn a_feature_that_is_a_checkout_of_its_own() {
 }
 
 #[test]
+fn a_submodule_is_compared_with_what_its_superproject_had() {
+    let (library, collection) = (Collection::new(), two());
+    library.json("s", r#"{"id":"s","version":"1.0.0","name":"S"}"#);
+    library.file("s/install.sh", "one", 0o755);
+    let (library, root) = (library.path().join("s"), collection.path());
+    git(&library, &["init", "--quiet"]);
+    commit(&library, "first");
+    git(root, &["submodule", "--quiet", "add", &library.display().to_string(), "src/s"]);
+    commit(root, "v2");
+    assert_eq!(problems(root, "v2"), Vec::<String>::new());
+    assert_eq!(problems(root, "v1"), Vec::<String>::new(), "it is new");
+    collection.file("src/s/install.sh", "two", 0o755);
+    let expected = |reference: &str| {
+        let folder = root.join("src/s");
+        format!(
+            "{}: changed since {reference} (install.sh), and its version is still 1.0.0; raise the version",
+            folder.display()
+        )
+    };
+    assert_eq!(problems(root, "v2"), [expected("v2")]);
+    // Its own commits are none of the superproject's.
+    commit(&root.join("src/s"), "second");
+    assert_eq!(problems(root, "HEAD"), [expected("HEAD")]);
+    assert_eq!(problems(&root.join("src"), "HEAD"), [expected("HEAD")]);
+    assert_eq!(problems(&root.join("src/s"), "HEAD"), Vec::<String>::new(), "on its own, it has its own");
+    commit(root, "v3");
+    assert_eq!(problems(root, "v3"), Vec::<String>::new());
+    assert_eq!(problems(root, "v2"), [expected("v2")]);
+}
+
+#[test]
+fn what_git_tells_its_hooks_is_another_checkout() {
+    let (collection, other) = (two(), two());
+    git(collection.path(), &["worktree", "add", "--quiet", &other.path().join("tree").display().to_string()]);
+    let tree = other.path().join("tree");
+    std::fs::write(tree.join("src/a/install.sh"), "changed").unwrap();
+    let run = |variables: &[(&str, &Path)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(["package", "src", "-o", "out", "--since", "v1"]).current_dir(&tree);
+        let output = command.envs(variables.iter().copied()).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains("src/a: changed since v1 (install.sh)"), "{variables:?}: {text}");
+        assert_eq!(output.status.code(), Some(3));
+    };
+    run(&[]);
+    // As git sets them for a hook in a work tree, and in the main one.
+    let of_tree = collection.path().join(".git/worktrees/tree");
+    let index = of_tree.join("index");
+    run(&[("GIT_DIR", &of_tree), ("GIT_INDEX_FILE", &index), ("GIT_PREFIX", Path::new(""))]);
+    run(&[("GIT_DIR", Path::new(".git")), ("GIT_INDEX_FILE", Path::new(".git/index"))]);
+    run(&[("GIT_DIR", &other.path().join(".git")), ("GIT_WORK_TREE", other.path())]);
+}
+
+#[test]
 fn each_way_not_to_find_a_commit_has_its_sentence() {
     let collection = two();
     let packed = pack(collection.path()).unwrap();
