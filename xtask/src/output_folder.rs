@@ -88,7 +88,13 @@ pub fn write(plan: &Plan<'_>) -> Result<(), OutputError> {
         std::fs::File::create(&path).and_then(|mut file| data.copy_to(&mut file)).map_err(io(&path))?;
     }
     if !exists {
-        return std::fs::rename(&fresh, &folder).map_err(io(&folder));
+        return std::fs::rename(&fresh, &folder).map_err(|error| match error.kind() {
+            // Another run was there first.
+            io::ErrorKind::AlreadyExists
+            | io::ErrorKind::DirectoryNotEmpty
+            | io::ErrorKind::NotADirectory => OutputError::Exists(folder),
+            _ => OutputError::Io { path: folder, source: error },
+        });
     }
     // In one step, so that at any moment there is either the old folder or the new one.
     match rustix::fs::renameat_with(CWD, &fresh, CWD, &folder, RenameFlags::EXCHANGE) {
@@ -189,6 +195,23 @@ mod tests {
 
     fn run(folder: &Path, force: bool, sources: &[&Path]) -> Result<(), OutputError> {
         write(&Plan { folder, force, sources, files: &[(NAME.to_owned(), b"new".to_vec().into())] })
+    }
+
+    #[test]
+    fn one_of_many_runs_makes_the_folder() {
+        let temp = tempfile::tempdir().unwrap();
+        let out = temp.path().join("out");
+        for _ in 0..20 {
+            let results: Vec<_> = std::thread::scope(|scope| {
+                let runs: Vec<_> = (0..4).map(|_| scope.spawn(|| run(&out, false, &[]))).collect();
+                runs.into_iter().map(|run| run.join().unwrap()).collect()
+            });
+            assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
+            let others = results.iter().filter_map(|result| result.as_ref().err());
+            assert!(others.clone().all(|error| matches!(error, OutputError::Exists(_))), "{results:?}");
+            std::fs::remove_dir_all(&out).unwrap();
+            assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 0);
+        }
     }
 
     #[test]
