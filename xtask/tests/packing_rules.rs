@@ -123,6 +123,27 @@ fn install_sh_is_a_file() {
 }
 
 #[test]
+fn install_sh_can_be_run_by_a_container() {
+    let collection = one();
+    for (text, runs) in [
+        ("#!/bin/sh\r\necho\r\n", false),
+        ("#!/usr/bin/env bash\r\n", false),
+        ("#!/bin/sh\necho\r\n", true),
+        ("echo 1\r\n", true),
+        ("#!/bin/sh", true),
+        ("", true),
+    ] {
+        collection.file("a/install.sh", text, 0o755);
+        if runs {
+            collection.pack();
+        } else {
+            let expected = "@/a/install.sh: its lines end as on Windows, so no container can run it; save it with plain line feeds (in git: `*.sh text eol=lf` in .gitattributes)";
+            assert_eq!(problems(&collection), [expected], "{text:?}");
+        }
+    }
+}
+
+#[test]
 fn names_that_do_not_unpack_everywhere_are_refused_all_at_once() {
     let collection = one();
     let deep = format!("{0}/{0}/{0}/{0}", "d".repeat(70));

@@ -179,7 +179,7 @@ fn relative(folder: &Path, path: &Path) -> Option<String> {
 }
 
 /// The beginning of a file.
-fn head(data: &Source) -> std::io::Result<Vec<u8>> {
+pub(super) fn head(data: &Source) -> std::io::Result<Vec<u8>> {
     match data {
         Source::Memory(bytes) => Ok(bytes.to_vec()),
         Source::Disk(file) => {

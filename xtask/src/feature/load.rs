@@ -60,6 +60,9 @@ pub fn load(kind: Kind, folder: &Path) -> Result<Feature, Vec<Problem>> {
         problems.add("there is no install.sh, which every Feature needs");
     }
     found.extend(problems.into_vec());
+    if kind == Kind::Feature {
+        found.extend(windows_line_end(folder, &read.content));
+    }
     // What was refused is not missing.
     let facts = if kind == Kind::Template && !facts::PLACES.iter().any(|place| refused(place)) {
         let facts = facts::read(folder, metadata.as_ref(), &read.content);
@@ -84,6 +87,21 @@ pub fn load(kind: Kind, folder: &Path) -> Result<Feature, Vec<Problem>> {
         }
         _ => Err(found),
     }
+}
+
+/// A script that names its interpreter in a line that ends as on Windows: a container looks for a program whose name has
+/// a carriage return in it.
+fn windows_line_end(folder: &Path, content: &[Content]) -> Option<Problem> {
+    let install = content.iter().find_map(|item| match item {
+        Content::File { path, data, .. } if path == INSTALL => Some(data),
+        _ => None,
+    })?;
+    let head = content::head(install).ok()?;
+    let first = head.split(|&byte| byte == b'\n').next().filter(|_| head.contains(&b'\n'))?;
+    (first.starts_with(b"#!") && first.ends_with(b"\r")).then(|| Problem {
+        path: folder.join(INSTALL),
+        what: "its lines end as on Windows, so no container can run it; save it with plain line feeds (in git: `*.sh text eol=lf` in .gitattributes)".to_owned(),
+    })
 }
 
 fn read_metadata(kind: Kind, folder: &Path) -> Result<Metadata, Vec<Problem>> {
