@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::Url;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::error::OciError;
@@ -76,8 +76,7 @@ impl Pace {
     /// Takes note of how long the registry wants to be left alone: it is the registry that needs the pause, so all
     /// requests wait.
     pub(super) fn heed(&self, reply: &Reply) -> Option<Duration> {
-        let value = reply.headers.get(RETRY_AFTER)?.to_str().ok()?;
-        let wanted = retry::retry_after(value, SystemTime::now())?;
+        let wanted = wanted_pause(&reply.headers)?;
         if wanted <= retry::MAX_RETRY_AFTER {
             let until = Instant::now() + wanted;
             let mut known = self.pause_until.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,6 +84,13 @@ impl Pace {
         }
         Some(wanted)
     }
+}
+
+/// For how long an answer wants no further request. A date is the registry's, whose clock need not agree with ours.
+fn wanted_pause(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let its_time = text(DATE).and_then(retry::http_date).unwrap_or_else(SystemTime::now);
+    retry::retry_after(text(RETRY_AFTER)?, its_time)
 }
 
 /// What a refusal says of a pause that is too long to wait for.
@@ -124,5 +130,30 @@ impl Client {
             tokio::time::sleep(pause).await;
             attempt += 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_read_by_the_clock_that_it_is_from() {
+        let headers = |pairs: &[(HeaderName, &'static str)]| -> HeaderMap {
+            pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
+        };
+        let at = (RETRY_AFTER, "Sun, 06 Nov 1994 08:50:00 GMT");
+        for (date, seconds) in [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", 23),
+            ("Sun, 06 Nov 1994 08:50:00 GMT", 0),
+            ("Sun, 06 Nov 1994 08:51:00 GMT", 0),
+            // Our own clock is long past it.
+            ("yesterday", 0),
+        ] {
+            let wanted = wanted_pause(&headers(&[at.clone(), (DATE, date)]));
+            assert_eq!(wanted, Some(Duration::from_secs(seconds)), "{date}");
+        }
+        let never = wanted_pause(&headers(&[(DATE, at.1)]));
+        assert_eq!(never, None);
     }
 }
