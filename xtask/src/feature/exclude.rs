@@ -9,7 +9,6 @@ const NAMES: &[&str] = &[
     ".bzr",
     ".jj",
     // Secrets.
-    ".env",
     ".envrc",
     ".netrc",
     "_netrc",
@@ -55,7 +54,7 @@ const ENV_EXAMPLES: &[&str] = &[".env.example", ".env.sample", ".env.template"];
 pub fn is_excluded(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     NAMES.contains(&name.as_str())
-        || (name.starts_with(".env.") && !ENV_EXAMPLES.contains(&name.as_str()))
+        || (is_environment_file(&name) && !ENV_EXAMPLES.contains(&name.as_str()))
         || ENDINGS.iter().any(|ending| name.ends_with(ending))
         || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
         || (name.len() > 1 && name.starts_with('#') && name.ends_with('#'))
@@ -63,7 +62,8 @@ pub fn is_excluded(name: &str) -> bool {
 
 /// Whether it is an environment file. A Template may need one; a Feature never does.
 pub fn is_environment_file(name: &str) -> bool {
-    name == ".env" || name.starts_with(".env.")
+    let rest = name.to_ascii_lowercase();
+    rest.strip_prefix(".env").is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
 }
 
 /// Whether it holds settings of an editor that a project shares. A Template may bring them.
@@ -90,6 +90,9 @@ mod tests {
             "#a#",
             ".ENV",
             ".Env.Production",
+            ".env-production",
+            ".env_local",
+            ".env~",
             "Thumbs.DB",
             "._install.sh",
             "x.sh.orig",
@@ -113,6 +116,8 @@ mod tests {
             ".nfs",
             "_",
             "environment",
+            ".environment",
+            ".environ.d",
         ] {
             assert!(!is_excluded(name), "{name}");
         }
