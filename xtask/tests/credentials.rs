@@ -14,13 +14,14 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use support::guarded::Guarded;
 use support::proxy::{Proxy, reply};
-use support::{Collection, push_to, xtask};
+use support::{Collection, push_to, run, xtask};
 use tempfile::TempDir;
 use xtask::exit::Exit;
 use xtask::oci::credentials::{Credentials, Sources};
 use xtask::oci::error::OciError;
 use xtask::oci::reference::{Registry, Repository};
 use xtask::oci::secret::Secret;
+use xtask::registry::server::{Options, serve};
 
 /// A home with config files and helpers.
 struct Home {
@@ -381,4 +382,80 @@ fn a_password_on_standard_input_is_shown_to_the_registry_and_to_nobody_else() {
         assert!(stderr.contains(expected), "{stderr}");
     }
     assert!(guarded.proxy.seen().is_empty());
+}
+
+#[test]
+fn every_place_that_the_environment_names_is_looked_at() {
+    let guarded = Guarded::start(|_, _| None);
+    let registry = format!("localhost:{}", guarded.proxy.port);
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    let entry = format!(r#"{{"auths":{{"{registry}":{}}}}}"#, auth("me:pw"));
+    let login = format!("{registry}|me|pw");
+    for (file, variable, value) in [
+        (None, "DEVCONTAINERS_OCI_AUTH", login.as_str()),
+        (Some("d/config.json"), "DOCKER_CONFIG", "d"),
+        (Some(".docker/config.json"), "", ""),
+        (Some("x.json"), "REGISTRY_AUTH_FILE", "x.json"),
+        (Some("r/containers/auth.json"), "XDG_RUNTIME_DIR", "r"),
+        (Some("c/containers/auth.json"), "XDG_CONFIG_HOME", "c"),
+        (Some(".config/containers/auth.json"), "", ""),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        if let Some(file) = file.map(|file: &str| home.path().join(file)) {
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, &entry).unwrap();
+        }
+        let mut command = xtask(home.path());
+        command.arg("publish").arg(collection.path()).args(["-n", "owner/features", "-r", &registry]);
+        command.env_remove("DOCKER_CONFIG");
+        if !variable.is_empty() {
+            command.env(variable, value);
+        }
+        guarded.proxy.forget();
+        let (code, _, stderr) = run(&mut command);
+        assert_eq!(code, 0, "{variable} {file:?}: {stderr}");
+        let seen = guarded.proxy.seen().into_iter().filter(|seen| seen.path == "/token");
+        let shown: Vec<String> =
+            seen.map(|seen| seen.header("authorization").unwrap_or_default().to_owned()).collect();
+        assert!(
+            !shown.is_empty() && shown.iter().all(|shown| shown == "Basic bWU6cHc="),
+            "{variable} {file:?}: {shown:?}"
+        );
+    }
+}
+
+#[test]
+fn a_host_is_allowed_by_flag_and_by_variable() {
+    let root = tempfile::tempdir().unwrap();
+    let start = |fault: &str| {
+        let faults = vec![fault.parse().unwrap()];
+        serve(root.path(), &Options { faults, ..Options::default() }).unwrap()
+    };
+    let tokens = start("token=60,login=me:pw");
+    let realm = format!("localhost:{}", tokens.port());
+    let serving = start(&format!("token=60,realm=http://{realm}/token,login=me:pw"));
+    let registry = format!("localhost:{}", serving.port());
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    let publish = |flag: Option<&str>, variable: &str| {
+        let mut command = xtask(collection.path());
+        command.args(["publish", ".", "-n", "owner/features", "-r", &registry]);
+        command.env("DEVCONTAINERS_OCI_AUTH", format!("{registry}|me|pw"));
+        command.args(flag.map(|host| ["--allow-auth-host", host]).into_iter().flatten());
+        run(command.env("DEVCONTAINERS_OCI_AUTH_HOSTS", variable)).0
+    };
+    let pair = format!("{registry}={realm}");
+    let other = format!("registry.example={realm}");
+    for (flag, variable, code) in [
+        (None, "", 5),
+        (Some(other.as_str()), "", 5),
+        (None, other.as_str(), 5),
+        (Some(realm.as_str()), "", 0),
+        (Some(pair.as_str()), other.as_str(), 0),
+        (None, pair.as_str(), 0),
+        (Some("https://x"), "", 2),
+    ] {
+        assert_eq!(publish(flag, variable), code, "{flag:?} {variable}");
+    }
 }
