@@ -81,7 +81,8 @@ fn json() -> Sample {
     sample.collection.json("j", text);
     sample.collection.file("j/install.sh", "#!/bin/sh\n", 0o755);
     sample.collection.json("k", "{\"id\":\"k\",\"version\":\"1.0.0\",\"name\":\"K\",\"legacyIds\":[],\"containerEnv\":{\"B\":\"${PATH}\",\"A\":\"1\"}}\r\n");
-    sample.collection.file("k/install.sh", "#!/bin/sh\r\n", 0o644);
+    sample.collection.file("k/install.sh", "#!/bin/sh\n", 0o644);
+    sample.collection.file("k/notes.txt", "lines of Windows\r\n", 0o644);
     sample.collection.json("m", "\u{feff}{\"id\":\"m\",\"version\":\"1.0.0\",\"name\":\"M\"}");
     sample.collection.file("m/install.sh", "", 0o755);
     sample.collection.json("l", "\t\n{\"version\":\"1.0.0\",\"name\":\"L\",\n\n\"id\":\"l\"} // the end");
