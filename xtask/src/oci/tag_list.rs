@@ -10,6 +10,7 @@ use super::error::OciError;
 use super::link;
 use super::reference::Repository;
 use super::transport::{Call, Client, Reply};
+use crate::feature::grammar;
 
 /// The largest page that every registry takes.
 const PAGE: &str = "1000";
@@ -45,7 +46,8 @@ pub async fn list(client: &Client, repository: &Repository) -> Result<Vec<String
             };
             client.protocol(&reply, what)
         })?;
-        tags.extend(page.tags.unwrap_or_default());
+        // Nothing else can be asked for by name, and what a registry makes up may steer a terminal.
+        tags.extend(page.tags.unwrap_or_default().into_iter().filter(|tag| grammar::is_tag(tag)));
         if tags.len() > MAX_TAGS {
             return Err(client.protocol(&reply, format!("there are more than {MAX_TAGS} tags")));
         }

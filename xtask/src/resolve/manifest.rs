@@ -16,7 +16,7 @@ use super::reference::FeatureRef;
 use super::source::Published;
 
 const METADATA: &str = "dev.containers.metadata";
-/// What a publish refuses to pack, too.
+/// A larger archive is not read, neither for the metadata that its manifest should hold nor from behind an address.
 pub(super) const MAX_LAYER: usize = 512 << 20;
 const MAX_METADATA: u64 = 4 << 20;
 

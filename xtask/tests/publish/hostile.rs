@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use crate::support::proxy::{Proxy, reply};
-use crate::support::{Collection, NAMESPACE, embedded, http, manifests_written, one_by_one, push};
+use crate::support::{Collection, NAMESPACE, embedded, http, manifests_written, one_by_one, push, xtask};
 use xtask::exit::Exit;
 use xtask::oci::blob;
 use xtask::oci::credentials::Sources;
@@ -45,6 +45,23 @@ fn an_endless_list_of_tags_ends() {
     let error = push(proxy.port, &collection.pack()).unwrap_err().to_string();
     assert!(error.ends_with("the next page of tags is one that was read already"), "{error}");
     assert_eq!(proxy.seen().iter().filter(|seen| seen.path.ends_with("/tags/list")).count(), 3);
+}
+
+#[test]
+fn what_can_be_no_tag_is_none() {
+    let registry = embedded();
+    let proxy = Proxy::start(registry.port(), |seen| {
+        let tags = r#"{"tags":["2.0.0+x","1.0.0+x","\u001b[2J","../x","","0.9.0"]}"#;
+        seen.path.ends_with("/tags/list").then(|| reply(200, &[], tags))
+    });
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    let plan = push(proxy.port, &collection.pack()).unwrap();
+    assert_eq!(plan.releases[0].tags, ["1", "1.0", "1.0.0", "latest"]);
+    let reference = format!("localhost:{}/{NAMESPACE}/a", proxy.port);
+    let output = xtask(collection.path()).args(["info", "tags", &reference]).output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(stdout.ends_with("┘\n0.9.0\n"), "{stdout:?}");
 }
 
 #[test]
