@@ -199,7 +199,9 @@ async fn put(
         set = manifests::put_tagged(client, repository, digest, manifest, &tags).await?;
     }
     let rest: Vec<String> = tags.into_iter().filter(|tag| !set.contains(tag)).collect();
-    try_join_all(rest.iter().map(|tag| manifests::put(client, repository, tag, manifest))).await?;
+    // All of them to their end, even if one is refused.
+    let puts = join_all(rest.iter().map(|tag| manifests::put(client, repository, tag, manifest))).await;
+    puts.into_iter().collect::<Result<(), _>>()?;
     set.extend(rest);
     Ok(set)
 }
