@@ -53,8 +53,8 @@ pub struct Destination {
 
 /// Runs the command.
 pub fn run(kind: Kind, args: &PublishArgs) -> anyhow::Result<()> {
-    let namespace = namespace(kind, args)?;
     let packed = package::of_kind(kind, args.target.as_deref())?;
+    let namespace = namespace(kind, args)?;
     packed.notes.iter().for_each(terminal::note);
     if let Some(reference) = &args.since {
         since::check(reference, &packed)?;

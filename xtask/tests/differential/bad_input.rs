@@ -54,6 +54,16 @@ const INPUTS: &[Input] = &[
         official: 1,
         ours: 0,
     },
+    Input {
+        name: "a script with the line ends of Windows",
+        make: |c| {
+            c.feature("a", "1.0.0", "");
+            c.file("a/install.sh", "#!/bin/sh\r\n", 0o755);
+            c.path().to_owned()
+        },
+        official: 0,
+        ours: 3,
+    },
     Input { name: "an empty file", make: |c| with_json(c, ""), official: 1, ours: 3 },
     Input { name: "a list", make: |c| with_json(c, "[]"), official: 1, ours: 3 },
     Input {
