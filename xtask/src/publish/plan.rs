@@ -286,7 +286,8 @@ async fn collection_plan(
             push::lacks(client, namespace, &artifact).await?
         }
         (Some(found), _) => {
-            let config = async { anyhow::Ok(blob::exists(client, namespace, artifact.config.digest()).await?) };
+            let config =
+                async { anyhow::Ok(blob::exists(client, namespace, artifact.config.digest()).await?) };
             let listed = listed::with(client, namespace, &found.bytes, features, packed.single);
             let (config, listed) = tokio::try_join!(config, listed)?;
             features = listed;
