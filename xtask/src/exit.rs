@@ -45,6 +45,7 @@ impl Exit {
                 Some(PublishError::Conflict(_)) => return Self::VersionConflict,
                 Some(PublishError::Twice(_)) => return Self::Usage,
                 Some(PublishError::OutOfTime { .. }) => return Self::Registry,
+                Some(PublishError::BrokenOff { why, .. }) => return Self::of(why),
                 _ => {}
             }
             match cause.downcast_ref() {

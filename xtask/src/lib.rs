@@ -9,6 +9,7 @@ pub mod cache;
 pub mod ci;
 pub mod cli;
 pub mod collection;
+pub mod contents;
 pub mod disk_file;
 pub mod docs;
 pub mod exit;

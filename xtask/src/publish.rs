@@ -4,6 +4,7 @@ mod announce;
 pub mod apply;
 mod beside;
 mod bring;
+mod compare;
 pub mod error;
 pub mod everywhere;
 pub mod listed;

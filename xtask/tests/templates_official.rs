@@ -190,6 +190,33 @@ fn same_publish(cli: &Official, port: u16) {
 }
 
 #[test]
+fn what_the_official_cli_published_is_left_as_it_is_by_ours() {
+    let Some(cli) = Official::find() else {
+        return;
+    };
+    let registry = support::embedded();
+    let collection = awkward();
+    let proxy = support::proxy::Proxy::of_everything(registry.port());
+    let host = format!("localhost:{}", proxy.port);
+    let args = ["templates", "publish", ".", "-r", &host, "-n", "owner/templates"];
+    assert_eq!(run(cli.command(collection.path()).args(args)).0, 0);
+    proxy.forget();
+    let (code, line) = run(our_command(collection.path()).args(args));
+    assert_eq!((code, line.contains("publishedTags")), (0, false), "{line}");
+    // The collection lists each Template's files in our order.
+    let own = |line: &String| {
+        !["image", "root", "old-docker", "compose"].iter().any(|id| line.contains(&format!("/{id}/")))
+    };
+    assert!(proxy.writes().iter().all(own), "{:?}", proxy.writes());
+    proxy.forget();
+    collection.file("image/setup.sh", "#!/bin/sh\n", 0o755);
+    let said = said(our_command(collection.path()).args(args));
+    assert_eq!((said.code, said.stdout.as_str()), (4, ""), "{}", said.stderr);
+    assert!(said.stderr.contains("(setup.sh was changed; sha256:"), "{}", said.stderr);
+    assert_eq!(proxy.writes(), Vec::<String>::new());
+}
+
+#[test]
 fn both_publish_the_same_to_the_embedded_registry() {
     if let Some(cli) = Official::find() {
         let root = tempfile::tempdir().unwrap();

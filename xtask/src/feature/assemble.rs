@@ -15,7 +15,7 @@ pub fn entries(feature: &Feature, binaries: &[Binary]) -> Vec<Entry> {
     let content = feature.content.iter().map(|item| match item {
         Content::Folder(path) => Entry { path: path.clone(), kind: archive::Kind::Folder },
         Content::File { path, executable, data } => {
-            file(path, *executable || (kind == Kind::Feature && always_executable(path)), data.clone())
+            file(path, *executable || is_always_executable(kind, path), data.clone())
         }
     });
     let binaries = binaries.iter().map(|binary| {
@@ -26,8 +26,8 @@ pub fn entries(feature: &Feature, binaries: &[Binary]) -> Vec<Entry> {
 }
 
 /// Checkouts lose the executable bit; what must run does not depend on it.
-fn always_executable(path: &str) -> bool {
-    path == "install.sh" || path.starts_with("bin/")
+pub fn is_always_executable(kind: Kind, path: &str) -> bool {
+    kind == Kind::Feature && (path == "install.sh" || path.starts_with("bin/"))
 }
 
 fn file(path: &str, executable: bool, data: Source) -> Entry {

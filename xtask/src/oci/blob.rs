@@ -7,6 +7,7 @@ use super::digest::Digest;
 use super::error::OciError;
 use super::reference::Repository;
 use super::transport::{Call, Client, Take};
+use crate::contents::{Contents, ContentsError, Wanted};
 
 /// Whether a blob is at the registry.
 pub async fn exists(client: &Client, repository: &Repository, digest: &Digest) -> Result<bool, OciError> {
@@ -58,6 +59,28 @@ pub async fn verify(client: &Client, repository: &Repository, digest: &Digest) -
         (StatusCode::NOT_FOUND, _) => {
             Err(OciError::Mismatch { what, wanted: digest.clone(), found: "nothing".to_owned() })
         }
+        _ => Err(client.refused(&reply)),
+    }
+}
+
+/// Reads what an archive holds while it arrives; `None` if it is gone. What was read to its end is what was asked for.
+pub async fn contents(
+    client: &Client,
+    repository: &Repository,
+    digest: &Digest,
+    wanted: Wanted,
+) -> Result<Option<Result<Contents, ContentsError>>, OciError> {
+    let mut call = Call::new(Method::GET, client.url(repository, &format!("blobs/{digest}"))?);
+    call.take = Take::Contents(wanted);
+    let reply = client.send(repository, call).await?;
+    match (reply.status, &reply.digest) {
+        (StatusCode::OK, Some(found)) => {
+            if matches!(reply.contents, Some(Ok(_))) {
+                check(digest, found, &format!("a blob of {repository}"))?;
+            }
+            Ok(reply.contents)
+        }
+        (StatusCode::NOT_FOUND, _) => Ok(None),
         _ => Err(client.refused(&reply)),
     }
 }

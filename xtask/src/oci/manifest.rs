@@ -131,9 +131,14 @@ pub struct Published {
 }
 
 impl Published {
+    /// The metadata that it carries, as text.
+    pub fn metadata(&self) -> Option<&str> {
+        self.annotations.get(METADATA)?.as_str()
+    }
+
     /// The version in its metadata, if it says so.
     pub fn version(&self) -> Option<semver::Version> {
-        let metadata = self.annotations.get(METADATA)?.as_str()?;
+        let metadata = self.metadata()?;
         let metadata: serde_json::Value = serde_json::from_str(metadata).ok()?;
         semver::Version::parse(metadata.get("version")?.as_str()?).ok()
     }

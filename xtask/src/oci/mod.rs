@@ -33,4 +33,5 @@ pub mod tag_list;
 pub mod tags;
 pub mod token;
 pub mod transport;
+pub mod unpacking;
 pub mod upload;

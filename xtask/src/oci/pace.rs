@@ -15,6 +15,9 @@ use super::transport::{Client, Reply, Take};
 /// The most requests at once. Most of them wait for the network; a registry that has enough of it answers 429.
 pub const MAX_REQUESTS: usize = 64;
 
+/// A wait of fewer seconds is not worth a word.
+const WORTH_A_WORD: f64 = 2.0;
+
 /// What all requests to a registry share.
 pub(super) struct Pace {
     room: Semaphore,
@@ -22,6 +25,10 @@ pub(super) struct Pace {
     pause_until: Mutex<Option<Instant>>,
     /// Whether anything was ever reached: a name that leads nowhere is not asked again and again.
     reached: AtomicBool,
+    /// Why something was asked again last.
+    trouble: Mutex<Option<String>>,
+    /// Until when nobody need be told that we wait: many requests wait for the same.
+    told_until: Mutex<Option<Instant>>,
 }
 
 impl Default for Pace {
@@ -30,6 +37,8 @@ impl Default for Pace {
             room: Semaphore::new(MAX_REQUESTS),
             pause_until: Mutex::default(),
             reached: AtomicBool::new(false),
+            trouble: Mutex::default(),
+            told_until: Mutex::default(),
         }
     }
 }
@@ -40,12 +49,17 @@ impl Pace {
         // It is never closed.
         let turn = self.room.acquire().await.ok();
         loop {
-            let until = *self.pause_until.lock().unwrap_or_else(PoisonError::into_inner);
-            match until.and_then(|until| until.checked_duration_since(Instant::now())) {
-                Some(left) if !left.is_zero() => tokio::time::sleep(left).await,
-                _ => return turn,
+            match self.left() {
+                Duration::ZERO => return turn,
+                left => tokio::time::sleep(left).await,
             }
         }
+    }
+
+    /// For how long the registry still wants nothing from us.
+    fn left(&self) -> Duration {
+        let until = *self.pause_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.map(|until| until.saturating_duration_since(Instant::now())).unwrap_or_default()
     }
 
     /// Takes note that somebody is there.
@@ -71,6 +85,17 @@ impl Pace {
             Err(OciError::Unreachable { .. }) if self.reached.load(Ordering::Relaxed) => Some(pause),
             _ => None,
         }
+    }
+
+    /// Whether nobody was told of this pause yet.
+    fn is_news(&self, pause: Duration) -> bool {
+        let now = Instant::now();
+        let mut told = self.told_until.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_some_and(|until| now < until) {
+            return false;
+        }
+        *told = Some(now + pause);
+        true
     }
 
     /// Takes note of how long the registry wants to be left alone: it is the registry that needs the pause, so all
@@ -127,15 +152,56 @@ impl Client {
                 reply.attempts = attempt;
                 return Ok(reply);
             };
+            self.tell_pause(
+                &outcome.map_or_else(|error| error, |reply| self.refused(&reply)),
+                pause,
+                attempt,
+            );
             tokio::time::sleep(pause).await;
             attempt += 1;
         }
+    }
+
+    /// Takes note of why there is a pause, and tells of a long one, once for all that wait for the same.
+    pub(super) fn tell_pause(&self, error: &OciError, pause: Duration, attempt: u32) {
+        let trouble = match error {
+            OciError::Refused { host, status, request, .. } => {
+                format!("{host} answered {status} to {request}")
+            }
+            OciError::Unreachable { host, reason } => format!("{host} cannot be reached: {reason}"),
+            _ => return,
+        };
+        let pause = pause.max(self.pace.left());
+        let seconds = pause.as_secs_f64();
+        if seconds.round() >= WORTH_A_WORD && self.pace.is_news(pause) {
+            self.note(&format!(
+                "{trouble}; trying again in {} s ({} of {})",
+                seconds.ceil(),
+                attempt + 1,
+                retry::ATTEMPTS
+            ));
+        }
+        *self.pace.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
+    }
+
+    /// Why something was asked again last, if anything was.
+    pub fn last_trouble(&self) -> Option<String> {
+        self.pace.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_that_wait_for_the_same_are_one_piece_of_news() {
+        let pace = Pace::default();
+        let told = [60_000, 60_000, 1].map(|milliseconds| pace.is_news(Duration::from_millis(milliseconds)));
+        assert_eq!(told, [true, false, false]);
+        let pace = Pace::default();
+        assert!(pace.is_news(Duration::ZERO) && pace.is_news(Duration::ZERO), "that is over");
+    }
 
     #[test]
     fn a_date_is_read_by_the_clock_that_it_is_from() {

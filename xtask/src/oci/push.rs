@@ -54,6 +54,8 @@ pub struct Lacks {
 impl Lacks {
     /// It has nothing of it.
     pub const ALL: Self = Self { config: true, layer: true };
+    /// It has all of it.
+    pub const NOTHING: Self = Self { config: false, layer: false };
 
     /// Whether it lacks any of them.
     pub fn anything(self) -> bool {

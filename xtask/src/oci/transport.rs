@@ -27,6 +27,8 @@ use super::realm::{self, Trusted};
 use super::reference::{Registry, Repository};
 use super::said::{detail, printable, root_cause};
 use super::sources::Sources;
+use super::unpacking::Unpacking;
+use crate::contents::{Contents, ContentsError, Wanted};
 use crate::payload::Payload;
 
 /// What an answer may weigh in memory unless its call says otherwise, and what any refusal may.
@@ -105,6 +107,8 @@ pub enum Take {
     Memory(usize),
     /// Only its digest is kept, however long it is.
     Digest,
+    /// It is an archive, and only what that holds is kept.
+    Contents(Wanted),
 }
 
 /// An answer, read completely.
@@ -113,10 +117,12 @@ pub struct Reply {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body; empty where only its digest was asked for.
+    /// The body; empty where something else was asked for.
     pub body: Bytes,
-    /// The digest of the body, where the call asked for it and the status is a success.
+    /// The digest of what was read of the body, where it is not in memory and the status is a success.
     pub digest: Option<Digest>,
+    /// What an archive held, where the call asked for it and the status is a success.
+    pub contents: Option<Result<Contents, ContentsError>>,
     /// The address that answered.
     pub url: Url,
     /// Method and path of the request, for messages.
@@ -127,6 +133,14 @@ pub struct Reply {
     pub(super) with: String,
     /// What was shown with it.
     pub(super) grant: Option<Arc<Grant>>,
+}
+
+/// Where an answer's body goes while it arrives.
+enum Sink {
+    /// Into memory, up to so many bytes.
+    Keep(BytesMut, usize),
+    Hash(Hashing),
+    Unpack(Unpacking),
 }
 
 impl fmt::Debug for Client {
@@ -419,35 +433,45 @@ impl Client {
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         // A refusal is read whatever was asked for: it says why.
-        let (limit, mut hasher) = match take {
-            Take::Digest if status.is_success() => (usize::MAX, Some(Hashing::new())),
-            Take::Memory(limit) if status.is_success() => (limit, None),
-            _ => (MAX_BODY, None),
+        let mut sink = match take {
+            Take::Digest if status.is_success() => Sink::Hash(Hashing::new()),
+            Take::Contents(wanted) if status.is_success() => Sink::Unpack(Unpacking::new(wanted)),
+            Take::Memory(limit) if status.is_success() => Sink::Keep(BytesMut::new(), limit),
+            _ => Sink::Keep(BytesMut::new(), MAX_BODY),
         };
-        let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
-            if let Some(hasher) = &mut hasher {
-                hasher.update(chunk).await;
-                continue;
+            match &mut sink {
+                Sink::Hash(hasher) => hasher.update(chunk).await,
+                Sink::Unpack(unpacking) => {
+                    if !unpacking.update(chunk).await {
+                        break;
+                    }
+                }
+                Sink::Keep(body, limit) if chunk.len() > *limit - body.len() => {
+                    return Err(OciError::Protocol {
+                        host: realm::authority(url).unwrap_or_default(),
+                        request: self.hide(&describe),
+                        what: format!("the answer is larger than {} MiB", *limit >> 20),
+                    });
+                }
+                Sink::Keep(body, _) => body.extend_from_slice(&chunk),
             }
-            if chunk.len() > limit - body.len() {
-                return Err(OciError::Protocol {
-                    host: realm::authority(url).unwrap_or_default(),
-                    request: self.hide(&describe),
-                    what: format!("the answer is larger than {} MiB", limit >> 20),
-                });
-            }
-            body.extend_from_slice(&chunk);
         }
-        let digest = match hasher {
-            Some(hasher) => Some(hasher.finish().await),
-            None => None,
-        };
+        let (mut body, mut digest, mut contents) = (Bytes::new(), None, None);
+        match sink {
+            Sink::Keep(kept, _) => body = kept.freeze(),
+            Sink::Hash(hasher) => digest = Some(hasher.finish().await),
+            Sink::Unpack(unpacking) => {
+                let (read, found) = unpacking.finish().await;
+                (digest, contents) = (Some(read), Some(found));
+            }
+        }
         Ok(Reply {
             status,
             headers,
-            body: body.freeze(),
+            body,
             digest,
+            contents,
             url: url.clone(),
             request: describe,
             attempts: 1,

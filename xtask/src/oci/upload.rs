@@ -136,7 +136,9 @@ async fn bring(
         if attempt >= retry::ATTEMPTS {
             return Err(error.after(attempt));
         }
-        tokio::time::sleep(retry::pause(attempt, retry::chance())).await;
+        let pause = retry::pause(attempt, retry::chance());
+        client.tell_pause(&error, pause, attempt);
+        tokio::time::sleep(pause).await;
         attempt += 1;
         // Perhaps the answer was lost, and not the blob.
         if blob::exists(client, repository, payload.digest()).await? {
@@ -186,6 +188,7 @@ async fn chunks(
         call.headers.extend(range.ok().map(|range| (CONTENT_RANGE, range)));
         call.body = Some(Part { payload: payload.clone(), range: sent..end });
         call.again = false;
+        let pause = retry::pause(failures + 1, retry::chance());
         match judge(client, client.send(repository, call).await) {
             Ok(reply) if reply.status == StatusCode::ACCEPTED => {
                 url = client.location(&reply).map_err(Failure::Final)?;
@@ -204,11 +207,12 @@ async fn chunks(
             Err(Failure::Again(error)) if failures + 1 >= retry::ATTEMPTS => {
                 return Err(Failure::Final(error.after(failures + 1)));
             }
-            Ok(_) | Err(Failure::Again(_)) => {}
+            Ok(_) => {}
+            Err(Failure::Again(error)) => client.tell_pause(&error, pause, failures + 1),
             Err(other) => return Err(other),
         }
         failures += 1;
-        tokio::time::sleep(retry::pause(failures, retry::chance())).await;
+        tokio::time::sleep(pause).await;
         let reply = client.send(repository, Call::new(Method::GET, url.clone())).await;
         let reply = judge(client, reply)?;
         if !matches!(reply.status, StatusCode::NO_CONTENT | StatusCode::OK | StatusCode::ACCEPTED) {

@@ -30,14 +30,14 @@ pub(super) struct Upload<'a> {
 /// What is to be written to, each with what is to be brought there, if anything.
 pub(super) fn uploads<'a>(releases: &'a [Release], collection: &'a CollectionPlan) -> Vec<Upload<'a>> {
     // The config is always the same.
-    let has_config = releases.iter().find(|release| release.present && !release.lacks.config);
+    let has_config = releases.iter().find(|release| release.has_config());
     let config_from = has_config.map(|release| &release.repository);
     let mut uploads = Vec::new();
     for release in releases {
         if release.present && release.tags.is_empty() && !release.lacks.anything() {
             continue;
         }
-        let main = releases.iter().find(|main| main.id == release.id && main.legacy_id.is_none());
+        let main = releases.iter().find(|main| main.has_layer_of(release));
         uploads.push(Upload {
             repository: &release.repository,
             artifact: &release.artifact,

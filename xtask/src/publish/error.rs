@@ -3,8 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::contents::difference::{self, Difference};
+use crate::feature::content::Rules;
 use crate::feature::kind::Kind;
+use crate::feature::problem::one_line;
 use crate::oci::digest::Digest;
+
+use super::compare;
 
 /// An error of `publish` that is not the registry's.
 #[derive(Debug, thiserror::Error)]
@@ -38,14 +43,28 @@ pub enum PublishError {
     HeldBack(String),
     /// It took too long.
     #[error(
-        "publishing to {registry} was ended after {} s (--timeout); what is there is whole, and the same command does the rest",
-        limit.as_secs()
+        "publishing to {registry} was ended after {} s (--timeout){}; what is there is whole{}, and the same command does the rest",
+        limit.as_secs(),
+        last.as_ref().map(|last| format!("; the last trouble was that {last}")).unwrap_or_default(),
+        tally.map(|tally| format!(" ({tally})")).unwrap_or_default()
     )]
     OutOfTime {
         /// The registry.
         registry: String,
         /// The limit.
         limit: Duration,
+        /// What the registry was waited for last, if it was.
+        last: Option<String>,
+        /// What is out, if anything was published.
+        tally: Option<Tally>,
+    },
+    /// It failed when some of it was published.
+    #[error("{why:#}; {tally}, and the same command does the rest")]
+    BrokenOff {
+        /// What went wrong.
+        why: anyhow::Error,
+        /// What is out.
+        tally: Tally,
     },
     /// The published collection cannot be read, so it cannot be kept.
     #[error(
@@ -68,15 +87,70 @@ pub struct Conflict {
     pub published: Digest,
     /// What we have.
     pub ours: Digest,
+    /// In what they differ.
+    pub differs: Differs,
+}
+
+/// In what a published version differs from what is here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Differs {
+    /// It was not looked at more closely.
+    Somehow,
+    /// It cannot be told, and why.
+    Unknown(String),
+    /// In what the manifest says of the metadata, and in no file.
+    Manifest,
+    /// In files and folders.
+    Files {
+        /// Which.
+        files: Vec<Difference>,
+        /// Whose files they are.
+        kind: Kind,
+    },
 }
 
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} is already published with other content ({}, and here it is {}); a version never changes, so raise the version",
-            self.reference, self.published, self.ours
-        )
+        let Self { reference, published, ours, differs } = self;
+        write!(f, "{reference} is already published with other content (")?;
+        match differs {
+            Differs::Somehow => {}
+            Differs::Unknown(why) => write!(f, "which cannot be compared: {}; ", one_line(why))?,
+            Differs::Manifest => {
+                f.write_str("the files are the same, the metadata in the manifest is not; ")?;
+            }
+            Differs::Files { files, .. } => write!(f, "{}; ", difference::list(files))?,
+        }
+        write!(f, "{published}, and here it is {ours}); a version never changes, so raise the version")?;
+        match differs {
+            Differs::Files { files, kind } if compare::is_documentation(files) => write!(
+                f,
+                "; to publish documentation with it, write it before you publish, and what is not to be packed at all can be listed in {}",
+                Rules::of(*kind).ignore_file
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How much of a publish is out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// So many releases have their version.
+    pub out: usize,
+    /// Of so many.
+    pub all: usize,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self { out, all } if out >= all => {
+                f.write_str("every version is out, but not all that leads to it")
+            }
+            Self { out: 1, all } => write!(f, "1 of {all} releases is out"),
+            Self { out, all } => write!(f, "{out} of {all} releases are out"),
+        }
     }
 }
 

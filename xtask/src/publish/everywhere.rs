@@ -13,7 +13,7 @@ use crate::progress;
 
 use super::Destination;
 use super::apply;
-use super::error::PublishError;
+use super::error::{PublishError, Tally};
 use super::plan::{self, Plan};
 use super::together::Together;
 
@@ -38,11 +38,13 @@ pub fn publish(
         .collect::<Result<Vec<_>, _>>()?;
     runtime.block_on(async {
         let end = Instant::now() + limit;
-        let out_of_time =
-            |client: &Client| PublishError::OutOfTime { registry: client.registry().to_string(), limit };
+        let out_of_time = |client: &Client, tally: Option<Tally>| {
+            let (registry, last) = (client.registry().to_string(), client.last_trouble());
+            PublishError::OutOfTime { registry, limit, last, tally }
+        };
         let looks = clients.iter().zip(destinations).map(async |(client, to)| {
             let look = timeout_at(end, plan::make(client, &to.namespace, packed)).await;
-            look.unwrap_or_else(|_| Err(out_of_time(client).into()))
+            look.unwrap_or_else(|_| Err(out_of_time(client, None).into()))
         });
         let plans = try_join_all(looks).await?;
         if dry_run {
@@ -51,8 +53,12 @@ pub fn publish(
         let together = Together::new(clients.len());
         let applied = clients.iter().zip(plans).map(async |(client, mut plan)| {
             match timeout_at(end, apply::apply(client, &mut plan, &together)).await {
-                Ok(done) => done.map(|()| plan),
-                Err(_) => Err(out_of_time(client).into()),
+                Ok(Ok(())) => Ok(plan),
+                Ok(Err(why)) => Err(match plan.tally() {
+                    Some(tally) => PublishError::BrokenOff { why, tally }.into(),
+                    None => why,
+                }),
+                Err(_) => Err(out_of_time(client, plan.tally()).into()),
             }
         });
         let meters = clients.iter().map(Client::meter).collect();

@@ -1,4 +1,9 @@
 //! What there is to do: one look at the registry for each repository, and no change to it.
+//!
+//! A version that is there with another digest is a conflict, unless it holds the same files and another tool has
+//! packed them: then it counts as published, has no tags to set and lacks nothing. Its floating tags are that tool's.
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::try_join_all;
 
@@ -16,7 +21,8 @@ use crate::oci::tags;
 use crate::oci::transport::Client;
 use crate::package::{Packed, PackedFeature};
 
-use super::error::{Conflict, PublishError};
+use super::compare;
+use super::error::{Conflict, Differs, PublishError, Tally};
 use super::listed;
 
 /// Everything that a publish will do.
@@ -43,12 +49,45 @@ pub struct Release {
     pub artifact: Artifact,
     /// Whether the version is there, with the same content.
     pub present: bool,
+    /// The digest of what is there, where another tool has packed the same files. Then the repository is left as it is.
+    pub repacked: Option<Digest>,
     /// Whether the repository held nothing at all.
     pub is_first: bool,
     /// What the repository lacks of it.
     pub lacks: Lacks,
     /// The tags to set, in the order of the official CLI's report.
     pub tags: Vec<String>,
+    /// Whether this run has set any of them.
+    pub is_out: AtomicBool,
+}
+
+impl Release {
+    /// The digest of what is published when all is done.
+    pub fn digest(&self) -> &Digest {
+        self.repacked.as_ref().unwrap_or(&self.artifact.digest)
+    }
+
+    /// Whether the repository has the config that all artifacts of ours have.
+    pub fn has_config(&self) -> bool {
+        self.present && self.repacked.is_none() && !self.lacks.config
+    }
+
+    /// Whether this is the id's own release, and its repository has or gets our layer.
+    pub fn has_layer_of(&self, former: &Self) -> bool {
+        self.id == former.id && self.legacy_id.is_none() && self.repacked.is_none()
+    }
+}
+
+impl Plan {
+    /// How much is out, if this run has published anything.
+    pub fn tally(&self) -> Option<Tally> {
+        let is_out = |release: &&Release| release.is_out.load(Ordering::Relaxed);
+        let out = self.releases.iter().filter(|release| release.present || is_out(release)).count();
+        self.releases
+            .iter()
+            .any(|release| is_out(&release))
+            .then_some(Tally { out, all: self.releases.len() })
+    }
 }
 
 /// What happens to the collection file.
@@ -135,8 +174,10 @@ async fn release(
         repository,
         artifact,
         present: false,
+        repacked: None,
         is_first: false,
         lacks: Lacks::ALL,
+        is_out: AtomicBool::new(false),
     };
     let floating = |published: &[String]| -> Vec<String> {
         tags::for_version(&release.version, published).into_iter().filter(|tag| *tag != exact).collect()
@@ -151,7 +192,14 @@ async fn release(
     )?;
     let present = match found {
         Ok(present) => present,
-        Err(conflict) => return Ok(Err(conflict)),
+        Err(conflict) => {
+            let repacked = Some(conflict.published.clone());
+            let judged = compare::judge(client, &release, metadata.kind, conflict).await;
+            return Ok(judged.map_or_else(
+                || Ok(Release { present: true, repacked, lacks: Lacks::NOTHING, ..release }),
+                Err,
+            ));
+        }
     };
     let is_first = published.is_empty() && !present && held.iter().all(|(_, held)| held.is_none());
     let mut wanted = tags::for_version(&release.version, &published);
@@ -210,6 +258,7 @@ pub(super) async fn conflict(client: &Client, release: &Release) -> Result<Resul
             reference: format!("{}/{repository}:{version}", client.registry()),
             published: found.digest,
             ours: artifact.digest.clone(),
+            differs: Differs::Somehow,
         }),
         found => Ok(found.is_some()),
     })

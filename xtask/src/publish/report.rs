@@ -69,7 +69,7 @@ pub fn plan_json(plans: &[(&Registry, Plan)]) -> String {
                 "legacyId": release.legacy_id,
                 "repository": release.repository.as_str(),
                 "version": release.version.to_string(),
-                "digest": release.artifact.digest.as_str(),
+                "digest": release.digest().as_str(),
                 "published": release.present,
                 "tags": release.tags,
             })
@@ -103,8 +103,13 @@ pub fn sentences(registry: &Registry, plan: &Plan, dry_run: bool) -> Vec<String>
 }
 
 fn sentence(registry: &Registry, release: &Release, dry_run: bool) -> String {
-    let Release { repository, version, artifact, tags, present, .. } = release;
+    let Release { repository, version, artifact, tags, present, repacked, .. } = release;
     let at = format!("{registry}/{repository}");
+    if let Some(digest) = repacked {
+        return format!(
+            "{at}: {version} is already published with the same files, packed by another tool ({digest}); it is left as it is"
+        );
+    }
     let digest = &artifact.digest;
     let tags = tags.join(", ");
     match (present, tags.is_empty(), dry_run) {

@@ -34,11 +34,11 @@ const TAGGED: &str = "the registry has set the tags with the digest";
 pub fn of(plan: &Plan) -> Vec<Request> {
     let mut requests = Vec::new();
     let changed = || plan.releases.iter().filter(|release| is_written(release));
-    let config_from = plan.releases.iter().find(|release| release.present && !release.lacks.config);
+    let config_from = plan.releases.iter().find(|release| release.has_config());
     let config_from = config_from.map(|release| &release.repository);
     for release in changed() {
         let from = config_from.filter(|_| !release.present);
-        let main = plan.releases.iter().find(|main| main.id == release.id && main.legacy_id.is_none());
+        let main = plan.releases.iter().find(|main| main.has_layer_of(release));
         let same_as = release.legacy_id.as_ref().and(main).map(|main| &main.repository);
         blobs(&mut requests, &release.repository, &release.artifact, release.lacks, from, same_as);
     }

@@ -1,5 +1,7 @@
 //! Setting tags, those of all Features at once, step by step: the exact version, the floating tags, `latest`.
 
+use std::sync::atomic::Ordering;
+
 use futures_util::future::{join_all, try_join_all};
 use tokio::sync::SetOnce;
 
@@ -161,7 +163,11 @@ async fn put_exact(client: &Client, moved: &Moved<'_>) -> Result<Vec<String>, Oc
     let exact = version.to_string();
     let alone = async {
         match &moved.exact {
-            Some(exact) => manifests::put(client, repository, exact, &artifact.manifest).await,
+            Some(exact) => {
+                manifests::put(client, repository, exact, &artifact.manifest).await?;
+                moved.release.is_out.store(true, Ordering::Relaxed);
+                Ok::<(), OciError>(())
+            }
             None => Ok(()),
         }
     };
@@ -171,7 +177,10 @@ async fn put_exact(client: &Client, moved: &Moved<'_>) -> Result<Vec<String>, Oc
         let Some(free) = &moved.in_one else { return Ok(Vec::new()) };
         let mut all = tags::in_push_order(free, version);
         all.insert(0, exact.clone());
-        manifests::put_tagged(client, repository, &artifact.digest, &artifact.manifest, &all).await
+        let set =
+            manifests::put_tagged(client, repository, &artifact.digest, &artifact.manifest, &all).await?;
+        moved.release.is_out.fetch_or(!set.is_empty(), Ordering::Relaxed);
+        Ok(set)
     };
     let ((), mut set) = tokio::try_join!(alone, in_one)?;
     set.extend(moved.exact.clone().filter(|exact| !set.contains(exact)));
@@ -227,6 +236,7 @@ impl Moved<'_> {
     fn take(&mut self, set: Result<Vec<String>, OciError>) {
         match set {
             Ok(set) => {
+                self.release.is_out.fetch_or(!set.is_empty(), Ordering::Relaxed);
                 self.floating.retain(|tag| !set.contains(tag));
                 self.unconfirmed.extend(set.iter().cloned());
                 self.set.extend(set);

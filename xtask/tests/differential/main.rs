@@ -200,6 +200,46 @@ fn other_content_of_a_published_version_is_refused_by_ours_alone() {
 }
 
 #[test]
+fn what_the_official_cli_published_is_left_as_it_is_by_ours() {
+    let Some(programs) = Programs::find() else {
+        return;
+    };
+    for sample in collections::all().into_iter().filter(|sample| sample.left_out.is_empty()) {
+        let registry = support::embedded();
+        let target = sample.target();
+        assert_eq!(programs.publish(Which::Official, &target, registry.port()).code, 0, "{}", sample.name);
+        let namespace = Which::Official.namespace();
+        let read = || Published::read(registry.port(), namespace, sample.repositories);
+        let before = read();
+        let proxy = Proxy::of_everything(registry.port());
+        let host = format!("localhost:{}", proxy.port);
+        let args = [
+            "publish".as_ref(),
+            "-r".as_ref(),
+            host.as_ref(),
+            "-n".as_ref(),
+            namespace.as_ref(),
+            target.as_os_str(),
+        ];
+        let ran = programs.run(Which::Ours, &args);
+        assert_eq!(ran.code, 0, "{}: {}", sample.name, ran.stderr);
+        assert!(!ran.stdout.contains("publishedTags"), "{}: {}", sample.name, ran.stdout);
+        let said = ran.stderr.matches("with the same files, packed by another tool").count();
+        assert_eq!(said, sample.repositories.len(), "{}: {}", sample.name, ran.stderr);
+        assert!(before == read(), "{}", sample.name);
+        assert_eq!(proxy.writes(), Vec::<String>::new(), "{}", sample.name);
+        // Other content is another thing.
+        let [first, ..] = sample.repositories else { panic!("{} publishes nothing", sample.name) };
+        let script = format!("{first}/install.sh");
+        sample.collection.file(&script, "#!/bin/sh\n# other\n", 0o755);
+        let ran = programs.run(Which::Ours, &args);
+        assert_eq!((ran.code, ran.stdout.as_str()), (4, ""), "{}: {}", sample.name, ran.stderr);
+        assert!(ran.stderr.contains("(install.sh was changed; sha256:"), "{}: {}", sample.name, ran.stderr);
+        assert_eq!(proxy.writes(), Vec::<String>::new(), "{}", sample.name);
+    }
+}
+
+#[test]
 fn where_tags_are_paged_the_official_cli_overwrites_a_version() {
     let Some(programs) = Programs::find() else {
         return;

@@ -10,7 +10,9 @@ mod hostile;
 mod life;
 mod merge;
 mod random;
+mod repacked;
 mod stages;
 #[path = "../support/mod.rs"]
 mod support;
 mod tags;
+mod trouble;

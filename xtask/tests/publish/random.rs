@@ -114,6 +114,10 @@ fn faults(dice: &mut Dice) -> Vec<Fault> {
 /// Whether an error is one that a registry's faults may lead to, in one clear sentence.
 fn is_clear(error: &anyhow::Error) -> bool {
     let text = format!("{error:#}");
+    let error = match error.downcast_ref() {
+        Some(PublishError::BrokenOff { why, .. }) => why,
+        _ => error,
+    };
     let of_the_registry = Exit::of(error) == Exit::Registry && error.downcast_ref::<OciError>().is_some();
     let unreadable = matches!(error.downcast_ref(), Some(PublishError::Collection { .. }));
     (of_the_registry || unreadable) && text.lines().count() == 1
