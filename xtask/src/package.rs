@@ -8,11 +8,12 @@ use crate::collection::{self, Entry};
 use crate::feature::assemble;
 use crate::feature::binaries::{self, Binaries};
 use crate::feature::clashes;
+use crate::feature::content::Rules;
 use crate::feature::discover::{self, Target};
 use crate::feature::kind::Kind;
 use crate::feature::load::{self, Feature};
 use crate::feature::metadata::Metadata;
-use crate::feature::problem::{InvalidFeatures, Problem, shown};
+use crate::feature::problem::{InvalidFeatures, Problem, one_line, shown};
 use crate::output_folder;
 use crate::payload::Payload;
 use crate::project;
@@ -165,10 +166,11 @@ fn notes(kind: Kind, found: &Target, features: &[Feature]) -> Vec<String> {
     let skipped =
         found.skipped.iter().map(move |folder| format!("skipped {}: no {kind} in it", shown(folder)));
     let left_out = features.iter().flat_map(|feature| {
-        feature
-            .left_out
-            .iter()
-            .map(|path| format!("left out {}: never packed", shown(&feature.folder.join(path))))
+        let file = Rules::of(kind).ignore_file;
+        feature.left_out.iter().map(move |path| {
+            let at = shown(&feature.folder.join(path));
+            format!("left out {at}; to pack it, write \"!{}\" into {file}", one_line(path))
+        })
     });
     let deprecated = features
         .iter()

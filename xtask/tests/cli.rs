@@ -58,7 +58,10 @@ fn no_name_breaks_a_line() {
     let lines: Vec<&str> = stderr.lines().collect();
     assert_eq!(
         lines[..2],
-        [r"skipped ./b\u{1b}[2J: no Feature in it", r"left out ./a/x\nerror: y~: never packed"]
+        [
+            r"skipped ./b\u{1b}[2J: no Feature in it",
+            r#"left out ./a/x\nerror: y~; to pack it, write "!x\nerror: y~" into .featureignore"#
+        ]
     );
     assert!(lines[2].starts_with("a 1.0.0 -> o\\nut/") && lines.len() == 3, "{stderr}");
     std::os::unix::fs::symlink("x", collection.path().join("a/l\nink")).unwrap();

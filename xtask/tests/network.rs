@@ -168,3 +168,50 @@ fn certificates_come_from_files_and_folders() {
     }
     assert!(lab.proxy.seen().is_empty());
 }
+
+#[test]
+fn what_is_wrong_with_tls_has_its_remedy() {
+    let lab = Lab::new();
+    let (code, stdout, stderr) = run(lab.publish().env("SSL_CERT_FILE", Lab::new().front.ca()));
+    assert_eq!((code, stdout.as_str()), (5, ""), "{stderr}");
+    let remedy = "; if an authority of your own signed its certificate, name that authority's file with NODE_EXTRA_CA_CERTS or SSL_CERT_FILE\n";
+    assert!(stderr.contains("invalid peer certificate: ") && stderr.ends_with(remedy), "{stderr}");
+    // The certificate names an address, and not the name that leads there.
+    let other = format!("127.0.0.3:{}", lab.front.port);
+    let forward = std::net::TcpListener::bind(other.as_str()).unwrap();
+    let front = lab.front.host();
+    std::thread::spawn(move || {
+        for mut outside in forward.incoming().flatten() {
+            let mut inside = std::net::TcpStream::connect(&front).unwrap();
+            let (mut from, mut to) = (inside.try_clone().unwrap(), outside.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            std::thread::spawn(move || std::io::copy(&mut outside, &mut inside));
+        }
+    });
+    let publish = |host: &str| {
+        let mut command = xtask(lab.collection.path());
+        command.args(["publish", ".", "-n", "owner/features", "-r", host]);
+        command.env("SSL_CERT_FILE", lab.front.ca());
+        run(&mut command)
+    };
+    let (code, _, stderr) = publish(&other);
+    let remedy = "; its certificate must be valid today and for just this name, so correct it, or the name\n";
+    assert!(code == 5 && stderr.ends_with(remedy), "{stderr}");
+    // Plain HTTP.
+    let plain = std::net::TcpListener::bind(("127.0.0.2", 0)).unwrap();
+    let host = plain.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for mut stream in plain.incoming().flatten() {
+            let _ = std::io::Write::write_all(
+                &mut stream,
+                b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+            );
+        }
+    });
+    let (code, _, stderr) = publish(&host);
+    assert_eq!(code, 5);
+    let start = format!("error: cannot reach the registry {host}: ");
+    let remedy = "; it does not speak TLS, and plain HTTP is spoken with localhost, 127.0.0.1 and [::1] only, so put TLS in front of it\n";
+    assert!(stderr.starts_with(&start) && stderr.ends_with(remedy), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+}

@@ -136,7 +136,7 @@ fn what_cannot_be_packed_is_named_all_at_once() {
             "@/broken/devcontainer-feature.json: line 1, column 1: unterminated object",
             "@/broken: there is no install.sh, which every Feature needs",
             "@/linked/passwd: a symbolic link: not every consumer unpacks one; put the file itself here",
-            "@/two: the id \"two\" is also claimed by @/one; each id names one Feature",
+            "@/two: the id \"two\" is also claimed by \"legacyIds\" of @/one; each id names one Feature",
         ]
     );
 }
@@ -158,10 +158,14 @@ fn secrets_and_litter_are_left_out_aloud() {
         packed.notes,
         [
             format!("skipped {root}/not-a-feature: no Feature in it"),
-            format!("left out {root}/a/.env: never packed"),
-            format!("left out {root}/a/.git: never packed"),
-            format!("left out {root}/a/lib/.DS_Store: never packed"),
-            format!("left out {root}/a/node_modules: never packed"),
+            format!("left out {root}/a/.env; to pack it, write \"!.env\" into .featureignore"),
+            format!("left out {root}/a/.git; to pack it, write \"!.git\" into .featureignore"),
+            format!(
+                "left out {root}/a/lib/.DS_Store; to pack it, write \"!lib/.DS_Store\" into .featureignore"
+            ),
+            format!(
+                "left out {root}/a/node_modules; to pack it, write \"!node_modules\" into .featureignore"
+            ),
         ]
     );
     // Only the folder that held litter is new.

@@ -267,8 +267,9 @@ fn what_is_left_out_can_be_asked_for() {
     let root = collection.path().display();
     assert_eq!(
         packed.notes,
-        [".env", "node_modules/x/.env", "x.orig"]
-            .map(|path| format!("left out {root}/a/{path}: never packed"))
+        [".env", "node_modules/x/.env", "x.orig"].map(|path| format!(
+            "left out {root}/a/{path}; to pack it, write \"!{path}\" into .featureignore"
+        ))
     );
     assert_eq!(
         names(&packed)[2..],
@@ -300,8 +301,8 @@ fn a_name_has_one_owner_whatever_its_case() {
         problems(&collection),
         [
             "@/third/devcontainer-feature.json: the version \"1.0\" is not semantic versioning (unexpected end of input while parsing minor version number); write it as in \"1.2.3\"",
-            "@/other: the id \"TOOL\" is also claimed by @/Tool; each id names one Feature",
-            "@/third: the id \"OLD\" is also claimed by @/other; each id names one Feature",
+            "@/other: the former id \"TOOL\" is also claimed by @/Tool; each id names one Feature",
+            "@/third: the former id \"OLD\" is also claimed by \"legacyIds\" of @/other; each id names one Feature",
         ]
     );
 }

@@ -103,8 +103,10 @@ fn an_archive_holds_the_dotfiles_the_modes_and_the_facts() {
     assert_eq!(
         packed.notes,
         [
-            format!("left out {root}/rich/.git: never packed"),
-            format!("left out {root}/rich/docs/.DS_Store: never packed"),
+            format!("left out {root}/rich/.git; to pack it, write \"!.git\" into .templateignore"),
+            format!(
+                "left out {root}/rich/docs/.DS_Store; to pack it, write \"!docs/.DS_Store\" into .templateignore"
+            ),
             format!("packed {root}/rich/.devcontainer/.env: an environment file, which everybody can read"),
         ]
     );
@@ -149,7 +151,7 @@ fn what_is_packed_is_what_a_project_shares_and_its_author_has_the_last_word() {
     assert_eq!(
         packed.notes,
         [
-            format!("left out {root}/a/.idea: never packed"),
+            format!("left out {root}/a/.idea; to pack it, write \"!.idea\" into .templateignore"),
             format!("packed {root}/a/.env.local: an environment file, which everybody can read"),
         ]
     );

@@ -9,22 +9,30 @@ use super::problem::{Problem, shown};
 
 /// Finds them in folders, the ones that are not valid included: all problems are told at once.
 pub fn find(kind: Kind, folders: &[PathBuf]) -> Vec<Problem> {
-    let mut names: HashMap<String, &Path> = HashMap::new();
+    let mut names: HashMap<String, (&Path, Role)> = HashMap::new();
     let mut problems = Vec::new();
     for folder in folders {
-        for id in claimed(&folder.join(kind.metadata_file())) {
+        for (id, role) in claimed(&folder.join(kind.metadata_file())) {
             match names.get(&id.to_lowercase()) {
                 // What one file says twice is that file's own problem.
-                Some(other) if *other == folder.as_path() => {}
-                Some(other) => problems.push(Problem {
+                Some((other, _)) if *other == folder.as_path() => {}
+                Some((other, others)) => problems.push(Problem {
                     path: folder.clone(),
                     what: format!(
-                        "the id \"{id}\" is also claimed by {}; each id names one {kind}",
+                        "the {} \"{id}\" is also claimed by {}{}; each id names one {kind}",
+                        match role {
+                            Role::Own => "id",
+                            Role::Former => "former id",
+                        },
+                        match others {
+                            Role::Own => "",
+                            Role::Former => "\"legacyIds\" of ",
+                        },
                         shown(other)
                     ),
                 }),
                 None => {
-                    names.insert(id.to_lowercase(), folder);
+                    names.insert(id.to_lowercase(), (folder, role));
                 }
             }
         }
@@ -32,8 +40,17 @@ pub fn find(kind: Kind, folders: &[PathBuf]) -> Vec<Problem> {
     problems
 }
 
+/// What an id is to the file that claims it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// Its id.
+    Own,
+    /// One that it had before.
+    Former,
+}
+
 /// The ids that a file claims, as far as it can be read.
-fn claimed(path: &Path) -> Vec<String> {
+fn claimed(path: &Path) -> Vec<(String, Role)> {
     let regular =
         path.symlink_metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= 1 << 20);
     let text = if regular { std::fs::read_to_string(path).unwrap_or_default() } else { String::new() };
@@ -41,5 +58,7 @@ fn claimed(path: &Path) -> Vec<String> {
         return Vec::new();
     };
     let legacy = object.get("legacyIds").and_then(Json::as_array).unwrap_or_default();
-    object.get("id").into_iter().chain(legacy).filter_map(Json::as_str).map(str::to_owned).collect()
+    let own = object.get("id").into_iter().map(|id| (id, Role::Own));
+    let all = own.chain(legacy.iter().map(|id| (id, Role::Former)));
+    all.filter_map(|(id, role)| Some((id.as_str()?.to_owned(), role))).collect()
 }

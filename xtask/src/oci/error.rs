@@ -1,5 +1,6 @@
 //! Why a registry could not be used: one sentence each, without secrets.
 
+use super::access::Access;
 use super::body::ReadAgainError;
 use super::digest::Digest;
 
@@ -10,12 +11,14 @@ pub enum OciError {
     #[error("{0}")]
     Reference(String),
     /// No connection, or none that holds.
-    #[error("cannot reach the registry {host}: {reason}; check its name and that it runs")]
+    #[error("cannot reach the registry {host}: {reason}; {hint}")]
     Unreachable {
         /// The host and port.
         host: String,
         /// What went wrong, without the URL.
         reason: String,
+        /// What to do.
+        hint: &'static str,
     },
     /// An answer that is a refusal.
     #[error("the registry {host} answered {status} to {request}{detail}")]
@@ -31,7 +34,8 @@ pub enum OciError {
     },
     /// Access was refused, with whatever credentials there were.
     #[error(
-        "the registry {host} refused access to {request} {with}{detail}; log in with `docker login {registry}` or set DEVCONTAINERS_OCI_AUTH=\"{registry}|user|token\", with a token that may write packages"
+        "the registry {host} refused access to {request} {with}{detail}; log in with `docker login {registry}` or set DEVCONTAINERS_OCI_AUTH=\"{registry}|user|token\", with a token that may {} packages",
+        access.right()
     )]
     Unauthorized {
         /// The registry.
@@ -44,6 +48,8 @@ pub enum OciError {
         with: String,
         /// What the registry says, as ": …", or nothing.
         detail: String,
+        /// What is to be done there.
+        access: Access,
     },
     /// A host that is not the registry, and so was shown no credentials, refused access.
     #[error(

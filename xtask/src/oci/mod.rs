@@ -1,5 +1,6 @@
 //! The client's side of the OCI distribution specification: one protocol noun or verb a file.
 
+pub mod access;
 pub mod auth;
 mod auth_file;
 pub mod blob;

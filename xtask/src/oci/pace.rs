@@ -168,7 +168,7 @@ impl Client {
             OciError::Refused { host, status, request, .. } => {
                 format!("{host} answered {status} to {request}")
             }
-            OciError::Unreachable { host, reason } => format!("{host} cannot be reached: {reason}"),
+            OciError::Unreachable { host, reason, .. } => format!("{host} cannot be reached: {reason}"),
             _ => return,
         };
         let pause = pause.max(self.pace.left());

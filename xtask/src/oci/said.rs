@@ -1,6 +1,11 @@
 //! What others say, fit for one line of a message.
 
+use rustls::{CertificateError, InvalidMessage};
+
 use super::known::Known;
+
+/// What to do where nothing more is known.
+const UNREACHABLE: &str = "check its name and that it runs";
 
 /// What a registry says about a refusal, as ": …". A body that is not JSON is shown shortened,
 /// and secrets are hidden before anything is cut.
@@ -52,6 +57,39 @@ pub(super) fn root_cause(error: &reqwest::Error) -> String {
         if error.is_timeout() { "timed out".to_owned() } else { "the request failed".to_owned() }
     } else {
         cause.to_string()
+    }
+}
+
+/// What to do about a failure to reach a registry.
+pub(super) fn hint(error: &reqwest::Error) -> &'static str {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(tls) = error.downcast_ref() {
+            return hint_of_tls(tls);
+        }
+        // What is wrapped by an I/O error is not its source.
+        cause = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    UNREACHABLE
+}
+
+fn hint_of_tls(error: &rustls::Error) -> &'static str {
+    match error {
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            "it does not speak TLS, and plain HTTP is spoken with localhost, 127.0.0.1 and [::1] only, so put TLS in front of it"
+        }
+        rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => {
+            "if an authority of your own signed its certificate, name that authority's file with NODE_EXTRA_CA_CERTS or SSL_CERT_FILE"
+        }
+        rustls::Error::InvalidCertificate(_) => {
+            "its certificate must be valid today and for just this name, so correct it, or the name"
+        }
+        _ => UNREACHABLE,
     }
 }
 

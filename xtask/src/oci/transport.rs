@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION, WARNING};
 use reqwest::{Method, StatusCode, Url};
 
+pub use super::access::Access;
 use super::body;
 use super::credentials::Credentials;
 use super::digest::Digest;
@@ -25,7 +26,7 @@ use super::pace::{self, MAX_REQUESTS, Pace};
 use super::proxy::Routes;
 use super::realm::{self, Trusted};
 use super::reference::{Registry, Repository};
-use super::said::{detail, printable, root_cause};
+use super::said::{self, detail, printable, root_cause};
 use super::sources::Sources;
 use super::unpacking::Unpacking;
 use crate::contents::{Contents, ContentsError, Wanted};
@@ -36,15 +37,6 @@ const MAX_BODY: usize = 4 << 20;
 const MAX_REDIRECTS: usize = 5;
 /// The longest silence of a registry: some hash a large blob before they answer.
 const LONGEST_SILENCE: Duration = Duration::from_secs(120);
-
-/// What may be done with what is granted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Reading.
-    Pull,
-    /// Reading and writing.
-    PullPush,
-}
 
 /// Takes sentences for the user.
 pub type Notes = Arc<dyn Fn(&str) + Send + Sync>;
@@ -227,6 +219,7 @@ impl Client {
         let http = builder.build().map_err(|error| OciError::Unreachable {
             host: registry.to_string(),
             reason: format!("the HTTP client cannot be set up ({})", root_cause(&error)),
+            hint: said::hint(&error),
         })?;
         // Where there is no password to be counted wrong, and no encryption whose connections are shared, all may begin.
         let is_known = keyring.is_empty() && base.scheme() == "http";
@@ -328,6 +321,7 @@ impl Client {
                 request,
                 with: reply.with.clone(),
                 detail,
+                access: self.access,
             },
             status => {
                 let detail = detail + &pace::too_long(&reply.headers).unwrap_or_default();
@@ -413,15 +407,20 @@ impl Client {
         describe: String,
         take: Take,
     ) -> Result<Reply, OciError> {
-        let unreachable = |error: &reqwest::Error| match body::read_again_error(error) {
-            Some(error) => OciError::ReadAgain(error.clone()),
-            None => OciError::Unreachable {
-                host: realm::authority(url).unwrap_or_default(),
-                reason: match self.routes.describe(url) {
-                    Some(proxy) => format!("{} (through the proxy {proxy})", root_cause(error)),
-                    None => root_cause(error),
+        let unreachable = |error: &reqwest::Error| {
+            if let Some(error) = body::read_again_error(error) {
+                return OciError::ReadAgain(error.clone());
+            }
+            let host = realm::authority(url).unwrap_or_default();
+            let (reason, hint) = (root_cause(error), said::hint(error));
+            match self.routes.describe(url) {
+                Some(proxy) => OciError::Unreachable {
+                    host,
+                    reason: format!("{reason} (through the proxy {proxy})"),
+                    hint,
                 },
-            },
+                None => OciError::Unreachable { host, reason, hint },
+            }
         };
         let mut response = request.send().await.map_err(|error| {
             // A connection that was made and ended is another thing than none.

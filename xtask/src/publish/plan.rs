@@ -194,7 +194,8 @@ async fn release(
         Ok(present) => present,
         Err(conflict) => {
             let repacked = Some(conflict.published.clone());
-            let judged = compare::judge(client, &release, metadata.kind, conflict).await;
+            // It is seldom needed, and needs much room.
+            let judged = Box::pin(compare::judge(client, &release, metadata.kind, conflict)).await;
             return Ok(judged.map_or_else(
                 || Ok(Release { present: true, repacked, lacks: Lacks::NOTHING, ..release }),
                 Err,

@@ -89,3 +89,48 @@ fn what_was_waited_for_is_said_at_the_end() {
     );
     assert_eq!(*ended, end);
 }
+
+#[test]
+fn a_tag_that_is_not_there_leads_to_those_that_are() {
+    let registry = one_by_one();
+    let collection = Collection::new();
+    for version in ["1.0.0-rc.1", "1.0.0-rc.2"] {
+        collection.feature("a", version, "");
+        push(registry.port(), &collection.pack()).unwrap();
+    }
+    let host = format!("localhost:{}", registry.port());
+    let reference = format!("{host}/{NAMESPACE}/a");
+    let (code, _, stderr) = run(xtask(collection.path()).args(["info", "manifest", &reference]));
+    assert_eq!(code, 1, "{stderr}");
+    assert_eq!(
+        stderr,
+        format!(
+            "error: the registry {host} has no latest in {NAMESPACE}/a, whose tags are 1.0.0-rc.2, 1.0.0-rc.1; name one of them\n"
+        )
+    );
+    let (code, _, stderr) =
+        run(xtask(collection.path()).args(["info", "manifest", &format!("{host}/{NAMESPACE}/b")]));
+    assert_eq!(code, 1, "{stderr}");
+    assert!(
+        stderr.contains("has no latest in") && stderr.contains("; check the reference, and log in"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn who_only_reads_needs_a_token_that_may_read() {
+    let registry = faulty("status=401");
+    let collection = three();
+    let host = format!("localhost:{}", registry.port());
+    let publish = ["publish", ".", "-n", NAMESPACE, "-r", &host];
+    let reference = format!("{host}/{NAMESPACE}/a");
+    for (args, right) in [
+        (vec!["info", "manifest", &reference], "read"),
+        ([&publish[..], &["--dry-run"]].concat(), "read"),
+        (publish.to_vec(), "write"),
+    ] {
+        let (code, _, stderr) = run(xtask(collection.path()).args(&args));
+        assert_ne!(code, 0, "{stderr}");
+        assert!(stderr.contains(&format!("with a token that may {right} packages")), "{args:?}: {stderr}");
+    }
+}
