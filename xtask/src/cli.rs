@@ -71,7 +71,7 @@ pub enum Via {
 /// Flags of `package`; names and defaults are the official CLI's.
 #[derive(Debug, Args)]
 pub struct PackageArgs {
-    /// A collection folder or one Feature [default: this repository's features/]
+    /// A collection folder or one Feature [default: the current folder; in this repository, features/]
     pub target: Option<PathBuf>,
     /// Where the archives go
     #[arg(short, long, default_value = "./output")]
@@ -87,7 +87,7 @@ pub struct PackageArgs {
 /// Flags of `publish`; names and defaults are the official CLI's, with `--local`, `--dry-run`, `--json` and `--timeout` added.
 #[derive(Debug, Args)]
 pub struct PublishArgs {
-    /// A collection folder or one Feature [default: this repository's features/]
+    /// A collection folder or one Feature [default: the current folder; in this repository, features/]
     pub target: Option<PathBuf>,
     /// Registry to push to; can be repeated
     #[arg(short, long, default_value = "ghcr.io", conflicts_with = "local")]
@@ -101,7 +101,7 @@ pub struct PublishArgs {
     /// End after so many seconds; what is there then is whole
     #[arg(long, value_name = "SECONDS", default_value_t = LONGEST.as_secs(), value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: u64,
-    /// Publish to the embedded registry under target/registry; needs no account
+    /// Publish to the embedded registry under target/registry of this checkout; needs no account
     #[arg(long, conflicts_with = "username")]
     pub local: bool,
     /// Nothing but JSON on standard output
@@ -212,7 +212,8 @@ pub struct TemplatesArgs {
 }
 
 /// What the target of the commands for Templates is.
-const TEMPLATES_TARGET: &str = "A collection folder or one Template [default: this repository's templates/]";
+const TEMPLATES_TARGET: &str =
+    "A collection folder or one Template [default: the current folder; in this repository, templates/]";
 
 /// What `--since` of the commands for Templates does.
 const TEMPLATES_SINCE: &str =
@@ -253,7 +254,7 @@ pub struct ServeArgs {
     /// Port on localhost; 0 takes a free one
     #[arg(long, default_value_t = 5000)]
     pub port: u16,
-    /// Folder that keeps the registry's content [default: target/registry]
+    /// Folder that keeps the registry's content [default: target/registry of this checkout]
     #[arg(long)]
     pub root: Option<PathBuf>,
     /// Misbehave, to try a client: see --help

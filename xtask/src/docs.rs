@@ -7,6 +7,7 @@ pub mod readme;
 use crate::cli::{DocsArgs, SourceArgs, TemplateDocsArgs};
 use crate::feature::kind::Kind;
 use crate::project;
+use crate::publish::no_namespace;
 use collection::Job;
 
 /// The verb: each Feature's README.md, or this repository's own parts.
@@ -16,8 +17,7 @@ pub fn verb(args: &DocsArgs) -> anyhow::Result<()> {
     };
     let namespace = match &args.namespace {
         Some(namespace) => namespace.clone(),
-        None => project::namespace_of_remote(folder)
-            .ok_or_else(|| crate::publish::error::PublishError::NoNamespace(folder.display().to_string()))?,
+        None => project::namespace_of_remote(folder).map_err(no_namespace)?,
     };
     let SourceArgs { github_owner, github_repo } = args.source.clone();
     let place = readme::Place { registry: args.registry.clone(), namespace, github_owner, github_repo };

@@ -84,6 +84,11 @@ pub fn run(kind: Kind, args: &PackageArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What is meant where no target is named.
+pub fn own_target(kind: Kind) -> anyhow::Result<PathBuf> {
+    project::own_collection(kind.plural())
+}
+
 /// Packs a target, or this repository's own Features; builds the binaries that ours ship.
 pub fn target(target: Option<&Path>) -> anyhow::Result<Packed> {
     of_kind(Kind::Feature, target)
@@ -91,15 +96,10 @@ pub fn target(target: Option<&Path>) -> anyhow::Result<Packed> {
 
 /// Packs a target with Features or Templates, or this repository's own.
 pub fn of_kind(kind: Kind, target: Option<&Path>) -> anyhow::Result<Packed> {
-    let folder = match target {
-        Some(target) => target.to_owned(),
-        None => {
-            project::root().map_err(|error| anyhow::anyhow!("{error}, or name a target"))?.join(kind.plural())
-        }
-    };
+    let folder = target.map_or_else(|| own_target(kind), |target| Ok(target.to_owned()))?;
     let (found, features, notes) = load_all(kind, &folder)?;
     let binaries = match kind {
-        Kind::Feature => own_binaries(target, &features)?,
+        Kind::Feature => own_binaries(&folder, &features)?,
         Kind::Template => Binaries::new(),
     };
     pack(&found, &features, &binaries, notes)
@@ -122,17 +122,14 @@ pub fn write(packed: &Packed, folder: &Path, force: bool) -> anyhow::Result<()> 
 }
 
 /// Our own Features ship binaries; somebody else's have what their folders hold.
-fn own_binaries(target: Option<&Path>, features: &[Feature]) -> anyhow::Result<Binaries> {
+fn own_binaries(target: &Path, features: &[Feature]) -> anyhow::Result<Binaries> {
     let Ok(root) = project::root() else {
         return Ok(Binaries::new());
     };
-    let own = match target {
-        None => true,
-        Some(target) => {
-            let features = root.join("features").canonicalize().unwrap_or_default();
-            target.canonicalize().is_ok_and(|target| features.is_absolute() && target.starts_with(features))
-        }
-    };
+    let features_folder = root.join("features").canonicalize().unwrap_or_default();
+    let own = target
+        .canonicalize()
+        .is_ok_and(|target| features_folder.is_absolute() && target.starts_with(&features_folder));
     if !own {
         return Ok(Binaries::new());
     }

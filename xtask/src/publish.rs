@@ -15,7 +15,6 @@ mod set_tags;
 mod settle;
 pub mod together;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +28,7 @@ use crate::oci::credentials::Sources;
 use crate::oci::reference::{Registry, Repository};
 use crate::oci::transport::Notes;
 use crate::package::{self, Packed};
-use crate::project;
+use crate::project::{self, RemoteError};
 use crate::registry::instance::{self, Local};
 use crate::since;
 use crate::terminal;
@@ -60,10 +59,16 @@ pub fn run(kind: Kind, args: &PublishArgs) -> anyhow::Result<()> {
     if let Some(reference) = &args.since {
         since::check(reference, &packed)?;
     }
-    let local = if args.local { Some(instance::borrow_or_start(&project::registry_root()?)?) } else { None };
+    let root = args.local.then(project::registry_root).transpose()?;
+    let local = root.as_deref().map(instance::borrow_or_start).transpose()?;
     let registries = match &local {
-        Some(local) => vec![Registry::parse(&format!("localhost:{}", local.port()))?],
+        Some(local) => vec![on_this_machine(local.port())?],
         None => registries(&args.registry)?,
+    };
+    // What is said names the port at which it will be found, and not the one that is open for this command alone.
+    let lasting = match &local {
+        Some(local) => vec![on_this_machine(lasting_port(local))?],
+        None => registries.clone(),
     };
     // What is on this machine asks for no login, so none is looked for.
     let sources = if args.local { Sources::default() } else { login::sources(&args.auth, &registries)? };
@@ -74,15 +79,18 @@ pub fn run(kind: Kind, args: &PublishArgs) -> anyhow::Result<()> {
     let limit = Duration::from_secs(args.timeout);
     let outcomes =
         everywhere::publish(&destinations, &packed, args.dry_run, limit, &notes()).inspect_err(|error| {
-            if args.local && Exit::of(error) == Exit::VersionConflict {
+            if let Some(root) = &root
+                && Exit::of(error) == Exit::VersionConflict
+            {
                 // Nobody else has locked what is only here, so raising the version is not the only way.
-                terminal::note("or delete target/registry: what is published locally is yours alone");
+                let root = root.display();
+                terminal::note(format_args!("or delete {root}: what is published locally is yours alone"));
             }
         })?;
     let (mut plans, mut failure) = (Vec::new(), None);
-    for (destination, outcome) in destinations.iter().zip(outcomes) {
+    for (registry, outcome) in lasting.iter().zip(outcomes) {
         match (outcome, &failure) {
-            (Ok(plan), _) => plans.push((&destination.registry, plan)),
+            (Ok(plan), _) => plans.push((registry, plan)),
             (Err(error), None) => failure = Some(error),
             (Err(error), Some(_)) => terminal::error(&error),
         }
@@ -124,6 +132,16 @@ fn notes() -> Notes {
     Arc::new(|text: &str| terminal::note(text))
 }
 
+/// The registry on a port of this machine.
+fn on_this_machine(port: u16) -> anyhow::Result<Registry> {
+    Ok(Registry::parse(&format!("localhost:{port}"))?)
+}
+
+/// Where a local registry is served when this command has ended, unless told otherwise.
+fn lasting_port(local: &Local) -> u16 {
+    local.serving_port().unwrap_or(DEFAULT_PORT)
+}
+
 /// The registries to publish to, each once.
 fn registries(names: &[String]) -> anyhow::Result<Vec<Registry>> {
     let mut registries: Vec<Registry> = Vec::new();
@@ -139,7 +157,6 @@ fn registries(names: &[String]) -> anyhow::Result<Vec<Registry>> {
 
 /// Says what to paste, and what has to run for it.
 fn say_how_to_use(kind: Kind, args: &PublishArgs, local: &Local, plan: &Plan) -> anyhow::Result<()> {
-    let port = local.serving_port().unwrap_or(DEFAULT_PORT);
     if local.serving_port().is_none() && !args.dry_run {
         let while_what = match kind {
             Kind::Feature => "a container is built from this line",
@@ -148,7 +165,7 @@ fn say_how_to_use(kind: Kind, args: &PublishArgs, local: &Local, plan: &Plan) ->
         terminal::note(format_args!("keep `cargo xtask registry serve` running while {while_what}"));
     }
     if !args.json {
-        terminal::result(report::paste_line(kind, &format!("localhost:{port}"), plan))?;
+        terminal::result(report::paste_line(kind, on_this_machine(lasting_port(local))?.as_str(), plan))?;
     }
     Ok(())
 }
@@ -157,23 +174,22 @@ fn namespace(kind: Kind, args: &PublishArgs) -> anyhow::Result<Repository> {
     if let Some(namespace) = &args.namespace {
         return Ok(Repository::parse(namespace)?);
     }
-    let folder = match &args.target {
-        Some(target) => target.clone(),
-        None => project::root()?,
-    };
+    let folder = args.target.clone().map_or_else(|| package::own_target(kind), Ok)?;
     match project::namespace_of_remote(&folder) {
-        Some(namespace) => Ok(Repository::parse(&namespace)?),
-        None if args.local => {
+        Ok(namespace) => Ok(Repository::parse(&namespace)?),
+        Err(why) if args.local => {
             let namespace = format!("local/{}", kind.plural());
-            terminal::note(format_args!(
-                "no git remote \"origin\", so the namespace is {namespace}; -n names another"
-            ));
+            terminal::note(format_args!("{why}; so the namespace is {namespace}, and -n names another"));
             Ok(Repository::parse(&namespace)?)
         }
-        None => Err(PublishError::NoNamespace(shown(&folder)).into()),
+        Err(why) => Err(no_namespace(why)),
     }
 }
 
-fn shown(folder: &Path) -> String {
-    folder.display().to_string()
+/// Why nothing says where to publish.
+pub(crate) fn no_namespace(why: RemoteError) -> anyhow::Error {
+    match why {
+        RemoteError::None(folder) => PublishError::NoNamespace(folder.display().to_string()).into(),
+        why => anyhow::anyhow!("no namespace: {why}; or name the namespace with -n owner/repository"),
+    }
 }

@@ -78,25 +78,6 @@ fn no_name_breaks_a_line() {
     assert!(stderr.contains(r#"unknown property "x\ny";"#) && stderr.lines().count() == 1, "{stderr}");
 }
 
-#[test]
-fn outside_a_checkout_it_is_said_what_to_do() {
-    let collection = Collection::new();
-    collection.feature("a", "1.0.0", "");
-    let here = collection.path().canonicalize().unwrap();
-    for (arguments, advice) in [
-        (&["package"][..], ", or name a target"),
-        (&["publish", "a", "--local", "-n", "a/b"], ""),
-        (&["registry", "serve"], ", or name the registry's folder with --root"),
-    ] {
-        let (code, _, stderr) = run(xtask(&here).args(arguments));
-        let expected = format!(
-            "error: {} is in no checkout of this project; run this inside the checkout{advice}\n",
-            here.display()
-        );
-        assert_eq!((code, stderr), (1, expected));
-    }
-}
-
 /// Every write to it fails.
 fn full() -> std::fs::File {
     std::fs::File::options().write(true).open("/dev/full").unwrap()

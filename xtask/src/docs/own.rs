@@ -18,7 +18,8 @@ struct Part {
 
 /// Writes them, or with `check` fails where one is out of date.
 pub(super) fn update(check: bool) -> anyhow::Result<()> {
-    let root = project::root()?;
+    let root = project::root()
+        .map_err(|error| anyhow::anyhow!("{error}, or name the folder of a collection with -p"))?;
     let parts = [
         Part { file: "README.md", name: "options", text: options_table(&root)? },
         Part {

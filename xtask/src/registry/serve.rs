@@ -4,7 +4,8 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::instance;
-use super::server::{self, Options};
+use super::server::{self, Options, ServeError};
+use super::store;
 use super::watch::{Moment, Seen, Verdict, Watch};
 use crate::cli::{RegistryArgs, RegistryCommand, ServeArgs};
 use crate::feature::problem::shown;
@@ -21,9 +22,12 @@ pub fn run(args: &RegistryArgs) -> anyhow::Result<()> {
 fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let root = match &args.root {
         Some(root) => root.clone(),
-        None => project::registry_root()
-            .map_err(|error| anyhow::anyhow!("{error}, or name the registry's folder with --root"))?,
+        None => project::registry_root()?,
     };
+    let found = store::foreign(&root).map_err(|source| ServeError::Store { root: root.clone(), source })?;
+    if let Some(found) = found {
+        return Err(ServeError::NotOurs(root, found).into());
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Before the port is open, so that no signal finds the default action.
     let signals = {

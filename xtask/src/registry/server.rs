@@ -26,7 +26,7 @@ use super::route::{self, Route};
 use super::store::Store;
 use super::watch::{Moment, Seen, Verdict, Watch};
 use super::{blobs, listen, manifests, tags, uploads};
-use crate::feature::problem::shown;
+use crate::feature::problem::{one_line, shown};
 use crate::oci::reference::is_local_host;
 
 /// The header with a content's digest.
@@ -88,6 +88,13 @@ pub enum ServeError {
         /// Why not.
         source: io::Error,
     },
+    /// The folder holds something else.
+    #[error(
+        "{} is no registry's folder, as {} is in it; name a new or empty folder with --root",
+        shown(.0),
+        one_line(.1)
+    )]
+    NotOurs(PathBuf, String),
     /// The system refuses.
     #[error("the registry cannot start")]
     Io(#[from] io::Error),

@@ -26,12 +26,40 @@ pub struct StoredManifest {
     pub bytes: Vec<u8>,
 }
 
+/// What lies in the folder of a registry.
+const OURS: [&str; 5] = ["blobs", "repositories", "tmp", "serve.json", GIT_IGNORE];
+/// How the names of files begin that are being written.
+const BEING_WRITTEN: &str = ".tmp";
+/// The file by which git leaves the folder out of the checkout that it lies in.
+const GIT_IGNORE: &str = ".gitignore";
+
+/// The first thing in a folder, by name, that belongs to no registry; nothing where there is no folder yet.
+pub fn foreign(root: &Path) -> io::Result<Option<String>> {
+    let entries = match fs::read_dir(root) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if !OURS.contains(&name.as_str()) && !name.starts_with(BEING_WRITTEN) {
+            names.push(name);
+        }
+    }
+    Ok(names.into_iter().min())
+}
+
 impl Store {
     /// Opens a folder, and makes it if need be.
     pub fn open(root: &Path) -> io::Result<Self> {
         let store = Self { root: std::path::absolute(root)? };
         for folder in ["blobs/sha256", "repositories", "tmp"] {
             fs::create_dir_all(store.root.join(folder))?;
+        }
+        let ignore = store.root.join(GIT_IGNORE);
+        if !exists(&ignore)? {
+            store.write(&ignore, b"*\n")?;
         }
         Ok(store)
     }
