@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, Parser, Subcommand, ValueEnum};
 
 use crate::arch::Arch;
 use crate::publish::LONGEST;
@@ -31,6 +31,8 @@ pub enum Command {
     Info(InfoArgs),
     /// Say in which order a workspace's Features are installed
     ResolveDependencies(ResolveArgs),
+    /// The commands for Features by the official CLI's names, as in `features publish`
+    Features(FeaturesArgs),
     /// The same for Templates
     Templates(TemplatesArgs),
     /// The embedded OCI registry
@@ -40,7 +42,7 @@ pub enum Command {
     /// Run the firewall's tests and the daemon on other kernels, under qemu
     TestKernels(KernelArgs),
     /// Write the README.md of each Feature of a collection; without -p, this repository's own generated parts
-    #[command(visible_alias = "generate-docs")]
+    #[command(visible_alias = "generate-docs", mut_args(only_of_a_collection))]
     Docs(DocsArgs),
     /// Measure
     Bench(BenchArgs),
@@ -79,6 +81,9 @@ pub struct PackageArgs {
     /// Empty the output folder first
     #[arg(short, long)]
     pub force_clean_output_folder: bool,
+    /// What the official CLI takes; here each level says the same
+    #[arg(long, value_parser = log_level(false), default_value = "info")]
+    pub log_level: LogLevel,
     /// Fail if a Feature changed since this commit, tag or branch and its version did not
     #[arg(long, value_name = "REF")]
     pub since: Option<String>,
@@ -92,13 +97,13 @@ pub struct PublishArgs {
     /// Registry to push to; can be repeated
     #[arg(short, long, default_value = "ghcr.io", conflicts_with = "local")]
     pub registry: Vec<String>,
-    /// Namespace of the collection [default: owner/repository of the git remote, lower-cased]
+    /// Namespace of the collection, lower-cased [default: owner/repository of the git remote]
     #[arg(short, long)]
     pub namespace: Option<String>,
     /// Say what would be pushed, push nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// End after so many seconds; what is there then is whole
+    /// End after so many seconds, 1 to 86400; what is there then is whole
     #[arg(long, value_name = "SECONDS", default_value_t = LONGEST.as_secs(), value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: u64,
     /// Publish to the embedded registry under target/registry of this checkout; needs no account
@@ -110,6 +115,9 @@ pub struct PublishArgs {
     /// Fail if a Feature changed since this commit, tag or branch and its version did not
     #[arg(long, value_name = "REF")]
     pub since: Option<String>,
+    /// What the official CLI takes; here each level says the same
+    #[arg(long, value_parser = log_level(false), default_value = "info")]
+    pub log_level: LogLevel,
     /// Who we are to the registry.
     #[command(flatten)]
     pub auth: AuthArgs,
@@ -155,11 +163,12 @@ pub enum OutputFormat {
 }
 
 /// How much is said on standard error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum LogLevel {
     /// Errors, and what must be known
     Error,
     /// The steps that matter
+    #[default]
     Info,
     /// Each step
     Debug,
@@ -201,6 +210,51 @@ pub struct AuthArgs {
     /// What the official CLI has to be told, and what is always so here
     #[arg(long, hide = true)]
     pub oci_auth_hardening: bool,
+}
+
+/// Flags of `features`.
+#[derive(Debug, Args)]
+pub struct FeaturesArgs {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub command: FeaturesCommand,
+}
+
+/// The commands of `features`: those that the official CLI has there.
+#[derive(Debug, Subcommand)]
+pub enum FeaturesCommand {
+    /// Assemble, validate and pack Features into reproducible archives
+    Package(PackageArgs),
+    /// Pack Features and push them to an OCI registry
+    Publish(PublishArgs),
+    /// Say what is published under a reference
+    Info(InfoArgs),
+    /// Say in which order a workspace's Features are installed
+    ResolveDependencies(ResolveArgs),
+    /// Write the README.md of each Feature of a collection
+    #[command(visible_alias = "docs", mut_arg("project_folder", |folder| folder.default_value(".")))]
+    GenerateDocs(DocsArgs),
+}
+
+impl From<FeaturesCommand> for Command {
+    fn from(command: FeaturesCommand) -> Self {
+        match command {
+            FeaturesCommand::Package(args) => Self::Package(args),
+            FeaturesCommand::Publish(args) => Self::Publish(args),
+            FeaturesCommand::Info(args) => Self::Info(args),
+            FeaturesCommand::ResolveDependencies(args) => Self::ResolveDependencies(args),
+            FeaturesCommand::GenerateDocs(args) => Self::Docs(args),
+        }
+    }
+}
+
+/// Flags of `docs` that would say nothing of this repository's own parts.
+fn only_of_a_collection(flag: Arg) -> Arg {
+    if ["registry", "namespace", "github_owner", "github_repo"].contains(&flag.get_id().as_str()) {
+        flag.requires("project_folder")
+    } else {
+        flag
+    }
 }
 
 /// Flags of `templates`.
@@ -291,11 +345,14 @@ pub struct DocsArgs {
     #[arg(short, long, value_name = "DIR")]
     pub project_folder: Option<PathBuf>,
     /// Registry that the Features are published to
-    #[arg(short, long, default_value = "ghcr.io", requires = "project_folder")]
+    #[arg(short, long, default_value = "ghcr.io")]
     pub registry: String,
-    /// Namespace of the collection [default: owner/repository of the git remote, lower-cased]
-    #[arg(short, long, requires = "project_folder")]
+    /// Namespace of the collection, as it is to be written [default: owner/repository of the git remote, lower-cased]
+    #[arg(short, long)]
     pub namespace: Option<String>,
+    /// What the official CLI takes; here each level says the same
+    #[arg(long, value_parser = log_level(false), default_value = "info")]
+    pub log_level: LogLevel,
     /// Where the sources are.
     #[command(flatten)]
     pub source: SourceArgs,
@@ -310,6 +367,9 @@ pub struct TemplateDocsArgs {
     /// The folder that the Templates' folders lie in
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     pub project_folder: PathBuf,
+    /// What the official CLI takes; here each level says the same
+    #[arg(long, value_parser = log_level(false), default_value = "info")]
+    pub log_level: LogLevel,
     /// Where the sources are.
     #[command(flatten)]
     pub source: SourceArgs,
@@ -318,12 +378,12 @@ pub struct TemplateDocsArgs {
 /// Flags that name the repository on GitHub to which a README.md links.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SourceArgs {
-    /// Owner on GitHub, for the link to the source
-    #[arg(long, default_value = "", hide_default_value = true, requires = "project_folder")]
-    pub github_owner: String,
-    /// Repository on GitHub, for the link to the source
-    #[arg(long, default_value = "", hide_default_value = true, requires = "project_folder")]
-    pub github_repo: String,
+    /// Owner on GitHub, for the link to the source; comes with --github-repo
+    #[arg(long, requires = "github_repo")]
+    pub github_owner: Option<String>,
+    /// Repository on GitHub, for the link to the source; comes with --github-owner
+    #[arg(long, requires = "github_owner")]
+    pub github_repo: Option<String>,
 }
 
 /// Flags of `bench`.

@@ -6,6 +6,7 @@ pub mod readme;
 
 use crate::cli::{DocsArgs, SourceArgs, TemplateDocsArgs};
 use crate::feature::kind::Kind;
+use crate::oci::reference::{Registry, Repository};
 use crate::project;
 use crate::publish::no_namespace;
 use collection::Job;
@@ -19,14 +20,23 @@ pub fn verb(args: &DocsArgs) -> anyhow::Result<()> {
         Some(namespace) => namespace.clone(),
         None => project::namespace_of_remote(folder).map_err(no_namespace)?,
     };
-    let SourceArgs { github_owner, github_repo } = args.source.clone();
+    // As they are written: what is refused here is what a publish refuses.
+    Registry::parse(&args.registry)?;
+    Repository::parse(&namespace)?;
+    let (github_owner, github_repo) = source(&args.source);
     let place = readme::Place { registry: args.registry.clone(), namespace, github_owner, github_repo };
     collection::update(&Job { kind: Kind::Feature, folder, place, check: args.check })
 }
 
 /// The verb for Templates.
 pub fn templates(args: &TemplateDocsArgs) -> anyhow::Result<()> {
-    let SourceArgs { github_owner, github_repo } = args.source.clone();
+    let (github_owner, github_repo) = source(&args.source);
     let place = readme::Place { github_owner, github_repo, ..readme::Place::default() };
     collection::update(&Job { kind: Kind::Template, folder: &args.project_folder, place, check: args.check })
+}
+
+/// The owner and the repository; both or neither.
+fn source(args: &SourceArgs) -> (String, String) {
+    let SourceArgs { github_owner, github_repo } = args.clone();
+    (github_owner.unwrap_or_default(), github_repo.unwrap_or_default())
 }

@@ -12,7 +12,17 @@ use xtask::{
 };
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    match run(Cli::parse().command) {
+        Ok(()) => Exit::Ok.into(),
+        Err(error) => {
+            terminal::error(&error);
+            Exit::of(&error).into()
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Package(args) => package::run(Kind::Feature, &args),
         Command::Publish(args) => publish::run(Kind::Feature, &args),
         Command::Templates(args) => templates::run(&args),
@@ -25,12 +35,6 @@ fn main() -> ExitCode {
         Command::Docs(args) => docs::verb(&args),
         Command::Bench(args) => bench::verb(&args),
         Command::Ci(args) => ci::verb(&args),
-    };
-    match result {
-        Ok(()) => Exit::Ok.into(),
-        Err(error) => {
-            terminal::error(&error);
-            Exit::of(&error).into()
-        }
+        Command::Features(args) => run(args.command.into()),
     }
 }

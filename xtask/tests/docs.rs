@@ -11,6 +11,7 @@ use std::process::Command;
 
 use support::Collection;
 use support::official::{Official, Said, our_command, said};
+use xtask::registry::server::{Options, serve};
 
 const FILES: [&str; 2] = ["devcontainer-feature.json", "devcontainer-template.json"];
 
@@ -36,7 +37,7 @@ fn awkward(folder: &str) -> Collection {
     add(
         "options",
         r#"// with comments
-        {"id":"options","version":"10.0.0-rc.1","name":"Ünï | 😀","description":"line\nbreak <b>","options":{
+        {"id":"options","version":"10.0.0","name":"Ünï | 😀","description":"line\nbreak <b>","options":{
             "version":{"type":"string","proposals":["latest"],"default":"latest","description":"Which | one"},
             "10":{"type":"string","enum":["a","b"],"default":"a"},
             "9":{"type":"boolean","default":false,"description":"flag"},
@@ -90,20 +91,20 @@ fn both_write_the_same() {
     };
     let github = ["--github-owner", "Owner", "--github-repo", "repo"];
     let features = ["-n", "Owner/Features"];
-    let cases: [(&str, &[&str]); 7] = [
+    let cases: [(&str, &[&str]); 6] = [
         ("src/", &["-p", "src"]),
         ("src/", &["--project-folder", "./src"]),
         ("src/", &["-p", "src/"]),
         ("", &["-p", "."]),
         ("", &["-p", "./"]),
         ("deep/er/", &["-p", "./deep/../deep/er"]),
-        ("src/", &["-p", "src", "--github-owner", "only"]),
     ];
     for kind in ["features", "templates"] {
         for (index, (folder, place)) in cases.into_iter().enumerate() {
             let (theirs, our) = (awkward(folder), awkward(folder));
             let mut arguments = place.to_vec();
-            if index < 6 {
+            // Without them it is a link to the file beside it.
+            if index < 5 {
                 arguments.extend(github);
             }
             if kind == "features" {
@@ -123,6 +124,42 @@ fn both_write_the_same() {
             }
             assert_eq!(our.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
         }
+    }
+}
+
+/// What leads nowhere is not written, and half a link is none.
+#[test]
+fn what_cannot_be_a_reference_or_a_link_is_refused() {
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    collection.template("t", "1.0.0", "");
+    let half = "the following required arguments were not provided";
+    for (arguments, said) in [
+        (&["docs", "-p", ".", "-n", "o/r", "-r", "foo/bar"][..], "\"foo/bar\" is not a registry"),
+        (&["docs", "-p", ".", "-n", "a b"], "\"a b\" cannot name a repository"),
+        (&["docs", "-p", ".", "-n", ""], "\"\" cannot name a repository"),
+        (&["docs", "-p", ".", "-n", "o/r", "--github-owner", "o"], half),
+        (&["features", "generate-docs", "-n", "o/r", "--github-repo", "r"], half),
+        (&["templates", "docs", "--github-owner", "o"], half),
+        (&["templates", "docs", "--github-repo", "r"], half),
+        // Without -p they would say nothing.
+        (&["docs", "-n", "o/r"], half),
+        (&["docs", "-r", "ghcr.io"], half),
+        (&["docs", "--github-owner", "o", "--github-repo", "r"], half),
+    ] {
+        let (code, stdout, stderr) = run(our_command(collection.path()).args(arguments));
+        assert_eq!((code, stdout.as_str()), (2, ""), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(said), "{arguments:?}: {stderr}");
+        assert!(readmes(collection.path()).is_empty(), "{arguments:?}");
+    }
+    let link = ["--github-owner", "O", "--github-repo", "r"];
+    for command in [&["features", "generate-docs", "-n", "o/r"][..], &["templates", "generate-docs"]] {
+        let (code, _, stderr) = run(our_command(collection.path()).args(command).args(link));
+        assert_eq!(code, 0, "{stderr}");
+    }
+    for (path, file) in [("a", "devcontainer-feature.json"), ("t", "devcontainer-template.json")] {
+        let text = &readmes(collection.path())[&format!("{path}/README.md")];
+        assert!(text.contains(&format!("(https://github.com/O/r/blob/main/./{path}/{file})")), "{text}");
     }
 }
 
@@ -147,6 +184,30 @@ fn nothing_in_a_text_is_misread() {
         assert_eq!(run(command.args(["features", "generate-docs", "-p", ".", "-n", "o/r"])).0, 0);
         let theirs = std::fs::read_to_string(collection.path().join("a/README.md")).unwrap();
         assert_ne!(theirs, text, "the official CLI no longer misreads it: this is no difference any more");
+    }
+}
+
+/// The reference in a README.md is one that leads to something.
+#[test]
+fn a_pre_release_is_named_by_the_only_tag_that_it_gets() {
+    let root = tempfile::tempdir().unwrap();
+    let registry = serve(root.path(), &Options::default()).unwrap();
+    let collection = Collection::new();
+    collection.feature("a", "2.0.0-rc.1", "");
+    let place = ["-r", &registry.host(), "-n", "o/r"];
+    let (code, _, stderr) = run(our_command(collection.path()).args(["publish", "."]).args(place));
+    assert_eq!(code, 0, "{stderr}");
+    let (code, _, stderr) = run(our_command(collection.path()).args(["docs", "-p", "."]).args(place));
+    assert_eq!(code, 0, "{stderr}");
+    let text = &readmes(collection.path())["a/README.md"];
+    assert!(text.contains(&format!("\"{}/o/r/a:2.0.0-rc.1\": {{}}", registry.host())), "{text}");
+    assert!(support::digest_of(registry.port(), "o/r/a", "2.0.0-rc.1").is_some());
+    assert_eq!(support::digest_of(registry.port(), "o/r/a", "2"), None);
+    if let Some(official) = Official::find() {
+        let command = &mut official.command(collection.path());
+        assert_eq!(run(command.args(["features", "generate-docs", "-p", ".", "-n", "o/r"])).0, 0);
+        let theirs = &readmes(collection.path())["a/README.md"];
+        assert!(theirs.contains("/o/r/a:2\""), "the official CLI names another tag now: {theirs}");
     }
 }
 
@@ -199,14 +260,18 @@ fn check_writes_nothing_and_names_what_would_change() {
     assert_eq!((code, stdout.as_str()), (1, ""));
     assert_eq!(
         stderr,
-        "skipped ./t: no Feature in it\nerror: ./a/README.md is out of date\nerror: ./b/README.md is out of date\nerror: run the same command without --check\n"
+        "skipped ./t: no Feature in it\nerror: ./a/README.md is out of date; run the same command without --check\nerror: ./b/README.md is out of date; run the same command without --check\n"
     );
     assert!(readmes(collection.path()).is_empty());
     assert_eq!(
         features(&[]).2.lines().skip(1).collect::<Vec<_>>(),
         ["wrote ./a/README.md", "wrote ./b/README.md"]
     );
-    assert_eq!(features(&["--check"]).0, 0);
+    for more in [&["--check"][..], &[]] {
+        let (code, stdout, stderr) = features(more);
+        assert_eq!((code, stdout.as_str()), (0, ""));
+        assert_eq!(stderr, "skipped ./t: no Feature in it\nall 2 README.md are up to date\n");
+    }
     let written = std::fs::metadata(collection.path().join("a/README.md")).unwrap().modified().unwrap();
     collection.file("b/README.md", "edited by hand", 0o640);
     let (code, _, stderr) = features(&["--check"]);
@@ -221,7 +286,10 @@ fn check_writes_nothing_and_names_what_would_change() {
     let templates =
         |more: &[&str]| run(our_command(collection.path()).args(["templates", "docs"]).args(more));
     let (code, _, stderr) = templates(&["--check"]);
-    assert_eq!((code, stderr.contains("error: ./t/README.md is out of date\n")), (1, true), "{stderr}");
+    assert_eq!(
+        (code, stderr.lines().last()),
+        (1, Some("error: ./t/README.md is out of date; run the same command without --check"))
+    );
     assert_eq!(templates(&[]).0, 0);
     assert_eq!(templates(&["--check"]).0, 0);
     assert_eq!(

@@ -45,8 +45,16 @@ pub(super) fn update(job: &Job<'_>) -> anyhow::Result<()> {
         return Err(InvalidFeatures(problems).into());
     }
     if job.check && !stale.is_empty() {
-        let sentences = stale.iter().map(|(path, _)| format!("{} is out of date", shown(path)));
-        bail!("{}\nrun the same command without --check", sentences.collect::<Vec<_>>().join("\n"));
+        let sentences = stale
+            .iter()
+            .map(|(path, _)| format!("{} is out of date; run the same command without --check", shown(path)));
+        bail!("{}", sentences.collect::<Vec<_>>().join("\n"));
+    }
+    if stale.is_empty() {
+        terminal::note(match found.folders.len() {
+            1 => "README.md is up to date".to_owned(),
+            all => format!("all {all} README.md are up to date"),
+        });
     }
     for (path, text) in stale {
         write(&path, &text).with_context(|| format!("cannot write {}", shown(&path)))?;

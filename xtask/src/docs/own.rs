@@ -8,6 +8,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::feature::json::{self, Json};
 use crate::project;
+use crate::terminal;
 
 /// A part of a file between `<!-- NAME:begin -->` and `<!-- NAME:end -->`.
 struct Part {
@@ -28,6 +29,7 @@ pub(super) fn update(check: bool) -> anyhow::Result<()> {
             text: fenced(&root.join("tests/expected/table.nft"))?,
         },
     ];
+    let mut written = false;
     for part in parts {
         let path = root.join(part.file);
         let old = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
@@ -35,8 +37,12 @@ pub(super) fn update(check: bool) -> anyhow::Result<()> {
         if new != old {
             ensure!(!check, "{} is out of date: run `cargo xtask docs`", part.file);
             fs::write(&path, new)?;
-            eprintln!("wrote {}", part.file);
+            terminal::note(format_args!("wrote {}", part.file));
+            written = true;
         }
+    }
+    if !written {
+        terminal::note("README.md and ARCHITECTURE.md are up to date");
     }
     Ok(())
 }

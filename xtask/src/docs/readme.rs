@@ -1,10 +1,13 @@
 //! The README.md of a Feature or Template, as the official CLI writes it, byte for byte. Does no I/O.
 //!
-//! That program is JavaScript and prints whatever a property holds. One thing is different on
-//! purpose: it fills its form with `String.replace`, which takes `$&` in a text, and a name of a
-//! blank that comes later, for something to replace. Here a text is a text.
+//! That program is JavaScript and prints whatever a property holds. Two things are different on
+//! purpose. It fills its form with `String.replace`, which takes `$&` in a text, and a name of a
+//! blank that comes later, for something to replace. Here a text is a text. And it names the major
+//! version of a pre-release, which is a tag that a pre-release does not get.
 
 use std::fmt::Write as _;
+
+use semver::Version;
 
 use crate::feature::js_json;
 use crate::feature::json::{Json, Object};
@@ -91,13 +94,18 @@ fn id(metadata: &Object) -> Result<String, String> {
     }
 }
 
-/// The tag that users are told: the major version.
+/// The tag that users are told: the major version, but for a pre-release, which has no tag but its own.
 fn version(metadata: &Object) -> Result<String, String> {
     match truthy(metadata.get("version")) {
         None => Ok("latest".to_owned()),
+        Some(Json::String(version)) if is_pre_release(version) => Ok(version.clone()),
         Some(Json::String(version)) => Ok(version.split('.').next().unwrap_or_default().to_owned()),
         Some(other) => Err(format!("\"version\" must be a string, and is {}", other.kind())),
     }
+}
+
+fn is_pre_release(version: &str) -> bool {
+    Version::parse(version).is_ok_and(|version| !version.pre.is_empty())
 }
 
 fn link(source: &Source<'_>, place: &Place) -> String {
