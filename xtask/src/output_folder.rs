@@ -52,12 +52,15 @@ pub enum OutputError {
         source_folder: PathBuf,
     },
     /// The file system refused.
-    #[error("cannot write {}", shown(path))]
+    #[error(
+        "cannot write {}: {reason}; choose another folder with -o",
+        shown(path)
+    )]
     Io {
         /// What was being written.
         path: PathBuf,
         /// Why not.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
@@ -65,12 +68,13 @@ pub enum OutputError {
 pub fn write(plan: &Plan<'_>) -> Result<(), OutputError> {
     let io = |path: &Path| {
         let path = path.to_owned();
-        move |source| OutputError::Io { path, source }
+        move |reason| OutputError::Io { path, reason }
     };
     let folder = std::path::absolute(plan.folder).map_err(io(plan.folder))?;
     let parent = folder.parent().ok_or_else(|| dangerous(&folder, "it is the root of the file system"))?;
     let exists = folder.symlink_metadata().is_ok();
-    if exists && !plan.force {
+    let replaced = exists && plan.force;
+    if exists && !plan.force && !is_empty_folder(&folder) {
         return Err(OutputError::Exists(folder));
     }
     // Resolved before anything is made, so that a refusal leaves no trace.
@@ -87,13 +91,14 @@ pub fn write(plan: &Plan<'_>) -> Result<(), OutputError> {
         let path = fresh.join(name);
         std::fs::File::create(&path).and_then(|mut file| data.copy_to(&mut file)).map_err(io(&path))?;
     }
-    if !exists {
+    if !replaced {
+        // Also to the place of an empty folder: the system refuses where something is in it by now.
         return std::fs::rename(&fresh, &folder).map_err(|error| match error.kind() {
             // Another run was there first.
             io::ErrorKind::AlreadyExists
             | io::ErrorKind::DirectoryNotEmpty
             | io::ErrorKind::NotADirectory => OutputError::Exists(folder),
-            _ => OutputError::Io { path: folder, source: error },
+            _ => OutputError::Io { path: folder, reason: error },
         });
     }
     // In one step, so that at any moment there is either the old folder or the new one.
@@ -106,7 +111,7 @@ pub fn write(plan: &Plan<'_>) -> Result<(), OutputError> {
 /// For file systems that cannot exchange two folders.
 fn exchange_in_two_steps(staging: TempDir, folder: &Path) -> Result<(), OutputError> {
     let (fresh, old) = (staging.path().join("new"), staging.path().join("old"));
-    let io = |source| OutputError::Io { path: folder.to_owned(), source };
+    let io = |reason| OutputError::Io { path: folder.to_owned(), reason };
     std::fs::rename(folder, &old).map_err(io)?;
     std::fs::rename(&fresh, folder).map_err(|error| {
         if std::fs::rename(&old, folder).is_err() {
@@ -115,6 +120,12 @@ fn exchange_in_two_steps(staging: TempDir, folder: &Path) -> Result<(), OutputEr
         }
         io(error)
     })
+}
+
+/// Whether a folder, and no link to one, is there and holds nothing.
+fn is_empty_folder(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| found.is_dir())
+        && std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 fn dangerous(folder: &Path, why: &str) -> OutputError {
@@ -167,7 +178,7 @@ fn check_replaceable(folder: &Path, real: &Path, sources: &[&Path]) -> Result<()
 
 /// Only what this command writes is replaced.
 fn check_entries(folder: &Path, real: &Path) -> Result<(), OutputError> {
-    let io = |source| OutputError::Io { path: folder.to_owned(), source };
+    let io = |reason| OutputError::Io { path: folder.to_owned(), reason };
     for entry in std::fs::read_dir(real).map_err(io)? {
         let entry = entry.map_err(io)?;
         let name = entry.file_name();
@@ -231,6 +242,30 @@ mod tests {
             1,
             "something was left beside the output"
         );
+    }
+
+    #[test]
+    fn an_empty_folder_is_as_good_as_none() {
+        let temp = tempfile::tempdir().unwrap();
+        let out = temp.path().join("out");
+        std::fs::create_dir(&out).unwrap();
+        run(&out, false, &[]).unwrap();
+        assert_eq!(std::fs::read(out.join(NAME)).unwrap(), b"new");
+        // A link is somebody's decision, and replaced only if that is asked for.
+        let (link, empty) = (temp.path().join("link"), temp.path().join("empty"));
+        std::fs::create_dir(&empty).unwrap();
+        std::os::unix::fs::symlink(&empty, &link).unwrap();
+        assert!(matches!(run(&link, false, &[]), Err(OutputError::Exists(_))));
+        assert_eq!(std::fs::read_dir(&empty).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_another_folder_is_the_way() {
+        // On any system and for every user, nothing can be made there.
+        let error = run(Path::new("/proc/output"), false, &[]).unwrap_err().to_string();
+        assert!(error.starts_with("cannot write /proc"), "{error}");
+        assert!(error.ends_with("; choose another folder with -o"), "{error}");
+        assert!(error.contains("os error"), "{error}");
     }
 
     #[test]

@@ -129,6 +129,37 @@ fn the_first_place_that_has_something_wins() {
 }
 
 #[test]
+fn entries_that_do_not_read_are_said_without_their_text() {
+    let mut home = Home::new();
+    for (text, found, noted) in [
+        ("ghcr.io|u|t", "u:t", &[][..]),
+        (" ghcr.io|u|t , ,", "u:t", &[]),
+        ("ghcr.io:me:hunter2,ghcr.io|u|t", "u:t", &[1]),
+        ("ghcr.io|u|hunt,er2", "u:hunt", &[2]),
+        ("other.example|hunter2,ghcr.io;u;hunter2", "", &[1, 2]),
+    ] {
+        home.sources.oci_auth = Some(Secret::new(text));
+        home.notes.lock().unwrap().clear();
+        let expected = if found.is_empty() {
+            "nothing".to_owned()
+        } else {
+            format!("{found} from DEVCONTAINERS_OCI_AUTH")
+        };
+        assert_eq!(home.found("ghcr.io", "a/b"), expected, "{text}");
+        let notes: Vec<String> = noted
+            .iter()
+            .map(|entry| format!("passed over entry {entry} of DEVCONTAINERS_OCI_AUTH, which is not \"host|user|token\"; entries have commas between them"))
+            .collect();
+        assert_eq!(*home.notes.lock().unwrap(), notes, "{text}");
+    }
+    home.sources.oci_auth = Some(Secret::new("ghcr.io|hunter2"));
+    assert_eq!(
+        home.error("ghcr.io"),
+        "the entry for ghcr.io in DEVCONTAINERS_OCI_AUTH is incomplete; write it as \"ghcr.io|user|token\""
+    );
+}
+
+#[test]
 fn the_longest_path_of_a_file_wins() {
     let home = Home::new();
     let entry = |key: &str| format!("{key:?}:{}", auth(&format!("{key}:x")));

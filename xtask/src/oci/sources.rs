@@ -88,7 +88,7 @@ impl Sources {
             return Ok(keyring);
         }
         let places: [&dyn Fn() -> Result<Place, OciError>; 4] = [
-            &|| self.in_variable(registry),
+            &|| self.in_variable(registry, note),
             &|| self.in_docker_config(registry, note),
             &|| self.in_podman_files(registry, note),
             &|| Ok(self.on_github(registry)),
@@ -102,23 +102,30 @@ impl Sources {
         Ok(keyring)
     }
 
-    fn in_variable(&self, registry: &Registry) -> Result<Place, OciError> {
-        let entries = self.oci_auth.as_ref().map_or("", Secret::expose).split(',');
-        let mut entries = entries.map(|entry| entry.trim().splitn(3, '|')).filter_map(|mut parts| {
-            let host = parts.next()?;
-            same_registry(host, registry).then_some(parts)
-        });
-        let Some(mut parts) = entries.next() else {
-            return Ok(Vec::new());
-        };
-        match (parts.next(), parts.next()) {
-            (Some(user), Some(token)) => {
-                Ok(everywhere(Credentials::pair(user, &Secret::new(token), "from DEVCONTAINERS_OCI_AUTH")))
+    fn in_variable(&self, registry: &Registry, note: &dyn Fn(&str)) -> Result<Place, OciError> {
+        let entries = self.oci_auth.as_ref().map_or("", Secret::expose).split(',').map(str::trim);
+        let mut found = None;
+        for (index, entry) in entries.enumerate().filter(|(_, entry)| !entry.is_empty()) {
+            let mut parts = entry.splitn(3, '|');
+            let is_ours = parts.next().is_some_and(|host| same_registry(host, registry));
+            match (parts.next(), parts.next()) {
+                (Some(user), Some(token)) if is_ours && found.is_none() => {
+                    found = Some(Credentials::pair(user, &Secret::new(token), "from DEVCONTAINERS_OCI_AUTH"));
+                }
+                (Some(_), Some(_)) => {}
+                _ if is_ours && found.is_none() => {
+                    return Err(OciError::Credentials(format!(
+                        "the entry for {registry} in DEVCONTAINERS_OCI_AUTH is incomplete; write it as \"{registry}|user|token\""
+                    )));
+                }
+                // Never with its text, which may hold a password.
+                _ => note(&format!(
+                    "passed over entry {} of DEVCONTAINERS_OCI_AUTH, which is not \"host|user|token\"; entries have commas between them",
+                    index + 1
+                )),
             }
-            _ => Err(OciError::Credentials(format!(
-                "the entry for {registry} in DEVCONTAINERS_OCI_AUTH is incomplete; write it as \"{registry}|user|token\""
-            ))),
         }
+        Ok(found.map_or_else(Vec::new, everywhere))
     }
 
     fn in_docker_config(&self, registry: &Registry, note: &dyn Fn(&str)) -> Result<Place, OciError> {
