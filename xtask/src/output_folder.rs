@@ -52,10 +52,7 @@ pub enum OutputError {
         source_folder: PathBuf,
     },
     /// The file system refused.
-    #[error(
-        "cannot write {}: {reason}; choose another folder with -o",
-        shown(path)
-    )]
+    #[error("cannot write {}: {reason}; choose another folder with -o", shown(path))]
     Io {
         /// What was being written.
         path: PathBuf,

@@ -143,3 +143,21 @@ fn only_a_registrys_folder_is_served() {
         ours(collection.path(), &["registry", "serve", "--root", file.to_str().unwrap(), "--port", "0"]);
     assert_eq!((code, stderr.contains("cannot be used")), (1, true), "{stderr}");
 }
+
+#[test]
+fn git_is_not_asked_what_is_packed() {
+    let collection = Collection::new();
+    collection.feature("a", "1.0.0", "");
+    collection.file(".gitignore", "built\n", 0o644);
+    collection.file("a/built", "", 0o644);
+    collection.file("a/new", "", 0o644);
+    git(collection.path(), &["init", "-q"]);
+    let Said { code, stderr, .. } = ours(collection.path(), &["package"]);
+    assert_eq!(code, 0, "{stderr}");
+    let archive = collection.path().join("output/devcontainer-feature-a.tgz");
+    let listing = Command::new("tar").arg("-tf").arg(archive).output().unwrap();
+    let listing = String::from_utf8(listing.stdout).unwrap();
+    for file in ["./built", "./new"] {
+        assert!(listing.lines().any(|line| line == file), "{listing}");
+    }
+}
