@@ -5,9 +5,9 @@
 //! | 0 | done, or nothing to do |
 //! | 1 | failed: see the sentence on standard error |
 //! | 2 | the command line was not understood, or names what cannot be a registry or namespace |
-//! | 3 | a Feature or Template is not valid; nothing was written or sent |
+//! | 3 | a Feature or Template is not valid, or `--since` found one whose version has to be raised; nothing was written or sent |
 //! | 4 | a published version has other content; nothing was changed at the registry |
-//! | 5 | the registry or its authentication refused, could not be reached, or took longer than `--timeout` |
+//! | 5 | the registry or its authentication refused, could not be reached, or took longer than `--timeout`; or stored credentials cannot be read |
 //!
 //! `info` and `resolve-dependencies` say 1 for 3 to 5, as the official CLI does: scripts rely on it.
 

@@ -70,7 +70,7 @@ pub enum RemoteError {
     #[error("{} has no git remote \"origin\" to take it from", shown(.0))]
     None(PathBuf),
     /// The folder is not there, or is a file.
-    #[error("{} {}, so it has no git remote to take it from", shown(.0), .1)]
+    #[error("{} {}; name a folder that is there", shown(.0), .1)]
     NoFolder(PathBuf, &'static str),
     /// The program is not there.
     #[error("git, which knows the remote to take it from, cannot be run ({0}); install it")]

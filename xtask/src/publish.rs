@@ -190,6 +190,7 @@ fn namespace(kind: Kind, args: &PublishArgs) -> anyhow::Result<Repository> {
 pub(crate) fn no_namespace(why: RemoteError) -> anyhow::Error {
     match why {
         RemoteError::None(folder) => PublishError::NoNamespace(folder.display().to_string()).into(),
+        why @ RemoteError::NoFolder(..) => why.into(),
         why => anyhow::anyhow!("no namespace: {why}; or name the namespace with -n owner/repository"),
     }
 }

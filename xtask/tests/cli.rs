@@ -152,6 +152,10 @@ fn publish_prints_json_and_nothing_else() {
     collection.feature("a", "1.2.3", r#","description":"other""#);
     let (code, stdout, stderr) = run(&mut publish());
     assert_eq!((code, stdout.as_str(), stderr.lines().count()), (4, "", 1), "{stderr}");
+    for more in [&["--dry-run"][..], &["--dry-run", "--json"]] {
+        let (code, stdout, _) = run(publish().args(more));
+        assert_eq!((code, stdout.as_str()), (4, ""), "{more:?}");
+    }
     let (code, _, stderr) = run(xtask(collection.path()).args(["publish", "."]));
     assert_eq!(
         (code, stderr.as_str()),

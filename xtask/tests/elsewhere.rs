@@ -66,9 +66,7 @@ fn what_git_says_is_told_apart() {
     for (folder_name, what) in [("none", "is not there"), ("a/install.sh", "is no folder")] {
         assert_eq!(
             refusal(folder, &["docs", "-p", folder_name], &[]),
-            format!(
-                "error: no namespace: {folder_name} {what}, so it has no git remote to take it from; {rest}"
-            )
+            format!("error: {folder_name} {what}; name a folder that is there\n")
         );
     }
 }
