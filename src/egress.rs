@@ -5,6 +5,7 @@
 
 pub mod addresses;
 pub mod answer;
+pub mod gate;
 pub mod hosts;
 pub mod query;
 pub mod refusals;
