@@ -7,3 +7,4 @@
 
 pub mod alert;
 pub mod client_hello;
+pub mod http;
