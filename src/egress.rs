@@ -7,6 +7,7 @@ pub mod addresses;
 pub mod answer;
 pub mod gate;
 pub mod hosts;
+pub mod message;
 pub mod query;
 pub mod refusals;
 pub mod resolv_conf;

@@ -102,6 +102,10 @@ fn a_type_that_nobody_knows_is_answered_too() {
     question[at..at + 2].copy_from_slice(&65_400_u16.to_be_bytes());
     let answer = reply(&question, &names()).unwrap();
     assert_eq!((answer.bytes[3] & 15, &answer.bytes[6..8], answer.refused), (0, &[0, 0][..], None));
+    // A transfer of a zone.
+    question[at..at + 2].copy_from_slice(&252_u16.to_be_bytes());
+    let answer = reply(&question, &names()).unwrap();
+    assert_eq!((answer.bytes[3] & 15, answer.refused), (Code::Refused as u8, None));
 }
 
 #[test]
