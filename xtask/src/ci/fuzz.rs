@@ -12,7 +12,8 @@ use anyhow::{Context as _, ensure};
 use crate::{apt, sh};
 
 /// What each program proves stands at its top.
-const TARGETS: [&str; 5] = ["archive_names", "challenge", "json", "link", "location"];
+const TARGETS: [&str; 8] =
+    ["archive_names", "challenge", "client_hello", "dns_question", "http_head", "json", "link", "location"];
 /// Seconds for each.
 const TIME: u32 = 20;
 /// What makes the compiler tell libFuzzer which ways an input took.

@@ -172,8 +172,8 @@ impl Reader {
             (None, Some(host)) => host,
             (_, None) | (Some(_), Some(_)) => return Err(Refusal::NoHost),
         };
-        // HTTP/1.0 knows neither (RFC 9110 sections 7.8 and 10.1.1).
-        let upgrade = fields.upgrade.filter(|_| new && fields.upgrades);
+        // HTTP/1.0 knows neither this nor Expect (RFC 9110 sections 7.8 and 10.1.1), and who closes becomes nothing.
+        let upgrade = fields.upgrade.filter(|_| new && fields.upgrades && !fields.close);
         let bodiless = form == Form::Authority || upgrade == Some(Upgrade::WebSocket);
         if bodiless && body != Body::None {
             return Err(Refusal::NoBody);

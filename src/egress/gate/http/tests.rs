@@ -160,6 +160,7 @@ fn upgrades_and_expectations() {
     assert_eq!(both("h2c"), Some(Upgrade::Other));
     assert_eq!(both("websocket, h2c"), Some(Upgrade::Other));
     assert_eq!(upgrade("Upgrade: websocket\r\n"), None, "Connection does not name it");
+    assert_eq!(upgrade("Connection: close, upgrade\r\nUpgrade: websocket\r\n"), None);
     let expects = |version: &str| {
         let bytes = with("Expect: 100-Continue\r\nContent-Length: 3\r\n").replace("1.1", version);
         read(&bytes).unwrap().expects_continue
