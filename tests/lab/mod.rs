@@ -133,6 +133,30 @@ impl Drop for Lab {
     }
 }
 
+/// The calling thread's, and its later threads', network namespace: one without any way out.
+#[derive(Debug)]
+pub(crate) struct Nowhere(String);
+
+impl Nowhere {
+    /// Moves the calling thread there.
+    pub(crate) fn enter() -> Self {
+        let name = format!("as-nowhere-{}", std::process::id());
+        ip(&["netns", "add", &name]);
+        let nowhere = Self(name);
+        let file = File::open(format!("/run/netns/{}", nowhere.0)).expect("the namespace");
+        move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).expect("setns");
+        let routes = output("ip", &["route", "show"]) + &output("ip", &["-6", "route", "show"]);
+        assert!(routes.trim().is_empty(), "a way out: {routes}");
+        nowhere
+    }
+}
+
+impl Drop for Nowhere {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "del", &self.0]).status();
+    }
+}
+
 /// Connects and waits for the greeting.
 pub(crate) fn tcp_probe(address: SocketAddr) -> std::io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
@@ -155,7 +179,7 @@ pub(crate) fn udp_probe(socket: &UdpSocket, address: SocketAddr) -> std::io::Res
     socket.recv_from(&mut buffer).map(|_| ())
 }
 
-fn run_in<T: Send>(namespace: &str, work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn run_in<T: Send>(namespace: &str, work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         scope
             .spawn(|| {
@@ -168,12 +192,12 @@ fn run_in<T: Send>(namespace: &str, work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-fn ip(arguments: &[&str]) {
+pub(crate) fn ip(arguments: &[&str]) {
     output("ip", arguments);
 }
 
 /// Several commands in one process: starting one takes long where the processor is emulated.
-fn ip_batch(namespace: &str, lines: &[String]) {
+pub(crate) fn ip_batch(namespace: &str, lines: &[String]) {
     let mut child = Command::new("ip")
         .args(["-n", namespace, "-batch", "-"])
         .stdin(Stdio::piped())
@@ -185,7 +209,7 @@ fn ip_batch(namespace: &str, lines: &[String]) {
     assert!(child.wait().expect("its end").success(), "ip -batch: {lines:?}");
 }
 
-fn output(program: &str, arguments: &[&str]) -> String {
+pub(crate) fn output(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().expect("run a program");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {arguments:?}: {errors}");
