@@ -28,6 +28,8 @@ pub(crate) enum Phase {
     Together,
     /// Nothing else runs.
     Alone,
+    /// In a container of its own, meanwhile: what it does to the container takes long, or spoils it for others.
+    Apart,
     /// It begins before there is a sandbox, and is told when there is one.
     Before,
     /// The sandbox is killed and started again.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::internet::{Internet, ResolverAsks, Signal};
+use crate::internet::{Internet, PROXY_PORT, ResolverAsks, Signal};
 use crate::rows::{self, Kind, PYTHON, Phase, Row};
 
 /// As long as something may take from the cable into a log.
@@ -89,7 +89,10 @@ pub(crate) fn column(network: Network, rows: &[Row]) -> Vec<Outcome> {
         for (index, row) in rows.iter().enumerate().filter(|(_, row)| row.kind == kind) {
             match row.phase {
                 Phase::Together | Phase::Before => {}
-                Phase::Alone => set(index, lab.judge(row, lab.start(index, row))),
+                Phase::Alone => {
+                    set(index, lab.judge(row, lab.start(index, row)));
+                    lab.recover();
+                }
                 disturbed => set(index, lab.disturb(index, row, disturbed)),
             }
         }
@@ -134,7 +137,7 @@ impl Lab {
         let folder = self.internet.folder();
         command.arg(PYTHON).arg("-B").arg(folder.join("main.py")).arg(&row.id);
         command.env("TOKEN", &token).env("PORT", port.to_string()).env("LIMIT", row.limit.to_string());
-        command.env("CA", folder.join("ca.pem"));
+        command.env("CA", folder.join("ca.pem")).env("PROXY_PORT", PROXY_PORT.to_string());
         let since = Instant::now();
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -214,12 +217,15 @@ impl Lab {
             }
         }
         let outcome = self.judge(row, running);
-        if ours {
+        self.recover();
+        outcome
+    }
+
+    /// Has the sandbox run again, as the next hook or user would.
+    fn recover(&self) {
+        if self.network == Network::Ours {
             self.internet.signal_sandbox(Signal::CONT, false);
-        }
-        if ours && phase == Phase::Kill {
             self.internet.start_sandbox();
         }
-        outcome
     }
 }

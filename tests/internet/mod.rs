@@ -37,7 +37,10 @@ const PORTS: [u16; 20] = [
 ];
 /// Where the attacker's host sends datagrams back.
 const ECHO: u16 = 4000;
-const PROXY: &str = "127.0.0.1:3128";
+/// Where clients look for a proxy in the container: the gate's listener, once there is a gate.
+pub(crate) const PROXY_PORT: u16 = 3128;
+/// Another container's proxy, which serves whoever asks.
+const RELAY_PORT: u16 = 3129;
 
 /// From where Docker's embedded resolver asks its upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,13 +104,24 @@ impl Internet {
                 let (udp, tcp) = run_in(beyond, || {
                     (UdpSocket::bind(at).expect("bind"), TcpListener::bind(at).expect("bind"))
                 });
-                serve_dns(name, udp, tcp, names::lookup(&clock), &events);
+                let lookup = if name == "evil" { names::lies(&clock) } else { names::lookup(&clock) };
+                serve_dns(name, udp, tcp, lookup, &events);
             }
         }
         for address in ["203.0.113.66", "2001:db8:113::66"] {
             let at = SocketAddr::new(address.parse().expect("an address"), ECHO);
             echo(run_in(beyond, || UdpSocket::bind(at)).expect("bind"));
         }
+        run_in(beside, || {
+            let listener = TcpListener::bind(("::", RELAY_PORT)).expect("bind");
+            serve_open_proxy(listener, |_| None);
+        });
+        run_in(inside, || {
+            for (address, port) in [("127.0.0.1", 80), ("127.0.0.1", 7777), ("::1", 80), ("::1", 7777)] {
+                let listener = TcpListener::bind((address, port)).expect("bind");
+                serve_tcp(listener, &names::hosts(&clock), &config, &events);
+            }
+        });
         let container = Container::start(inside, folder.path());
         let internet = Self { events, container, namespaces, folder, clock };
         internet.embedded_resolver(resolver);
@@ -140,7 +154,8 @@ impl Internet {
 
     /// A careless proxy in the container, which connects to whatever is asked for.
     pub(crate) fn open_proxy(&self) {
-        let listener = run_in(&self.namespaces.0[0], || TcpListener::bind(PROXY)).expect("bind");
+        let listener =
+            run_in(&self.namespaces.0[0], || TcpListener::bind(("127.0.0.1", PROXY_PORT))).expect("bind");
         let (lookup, inside) = (names::lookup(&self.clock), self.namespaces.0[0].clone());
         let find = move |name: &str| -> Option<IpAddr> {
             if let Ok(address) = name.parse() {

@@ -12,6 +12,7 @@ pub(crate) const POLICY: &str = r#"{"format":1,"allow":{
     "relay.example":[80], "rotate.example":[443], "silent.example":[443],
     "case.example":[443], "types.example":[443], "timing.example":[443], "edns.example":[443], "svcb.example":[443],
     "extra.example":[443], "class.example":[443], "update.example":[443],
+    "hosts.example":[443], "resolv.example":[443], "rebind-loopback.example":[80],
     "rebind-metadata.example":[80], "rebind-gateway.example":[80], "rebind-sibling.example":[80],
     "rebind-ula.example":[80], "rebind-mapped.example":[80], "rebind-nat64.example":[80],
     "rebind-cname.example":[80], "rebind-flip.example":[80], "rebind-mixed.example":[80]}}"#;
@@ -49,6 +50,7 @@ pub(super) fn hosts(clock: &Clock) -> WhoseAddress {
             "203.0.113.30" | "2001:db8:113::30" => "relay",
             "203.0.113.66" | "2001:db8:113::66" => "evil",
             "203.0.113.1" | "2001:db8:113::1" | "192.0.2.1" | "172.30.0.1" | "fd30::1" => "gateway",
+            "127.0.0.1" | "::1" => "loopback",
             "172.30.0.3" | "172.30.0.33" | "fd30::3" => "sibling",
             "169.254.169.253" | "169.254.169.254" | "169.254.170.2" | "168.63.129.16" | "100.100.100.200"
             | "fd00:ec2::254" => "metadata",
@@ -81,7 +83,7 @@ pub(super) fn lookup(clock: &Clock) -> Lookup {
                 let place = u8::try_from(clock.steps().0 % ROTATING_HOSTS).unwrap_or_default();
                 return Some((Answer::Addresses(vec![beyond4(ROTATING + place)]), 1));
             }
-            "timing.example" => return Some((Answer::Addresses(both(10, 0x10)), 0)),
+            "resolv.example" | "timing.example" => return Some((Answer::Addresses(both(10, 0x10)), 0)),
             "rebind-flip.example" if count == 1 => return Some((Answer::Addresses(both(10, 0x10)), 0)),
             "rebind-flip.example" => return Some((list(&["169.254.169.253"]), 0)),
             "shared.example" | "evil-tenant.example" | "deep.shared.example" => {
@@ -96,18 +98,27 @@ pub(super) fn lookup(clock: &Clock) -> Lookup {
             "rebind-sibling.example" => list(&["172.30.0.33"]),
             "rebind-ula.example" => list(&["fd30::3"]),
             "rebind-mapped.example" => list(&["::ffff:172.30.0.1"]),
+            "rebind-loopback.example" => list(&["127.0.0.1"]),
             "rebind-nat64.example" => list(&["64:ff9b::a9fe:a9fe"]),
             "rebind-mixed.example" => list(&["203.0.113.10", "169.254.169.253"]),
             "rebind-cname.example" => Answer::Alias("inside.gateway.example"),
             "evil.test" => Answer::Addresses(both(66, 0x66)),
             _ if name.ends_with(".evil.test") => Answer::Addresses(both(66, 0x66)),
             "api.example" | "silent.example" | "pop.cdn.example" | "case.example" | "types.example"
-            | "edns.example" | "svcb.example" | "extra.example" | "class.example" | "update.example" => {
-                Answer::Addresses(both(10, 0x10))
-            }
+            | "edns.example" | "svcb.example" | "extra.example" | "class.example" | "update.example"
+            | "hosts.example" => Answer::Addresses(both(10, 0x10)),
             _ => return None,
         };
         Some((answer, 60))
+    })
+}
+
+/// What the attacker's DNS server says: listed names lead to the attacker.
+pub(super) fn lies(clock: &Clock) -> Lookup {
+    let truth = lookup(clock);
+    Arc::new(move |name, count| match name {
+        "resolv.example" => Some((Answer::Addresses(both(66, 0x66)), 0)),
+        _ => truth(name, count),
     })
 }
 

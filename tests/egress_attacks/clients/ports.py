@@ -48,7 +48,7 @@ def _():
     tell(EVIL, 40000, T + b"\n")
 
 
-@row("port.listed_host_ssh", "sandbox-runtime#274 (port not checked)", "api:22 raw")
+@row("port.listed_host_ssh", "anthropic-experimental/sandbox-runtime#274 (port not checked)", "api:22 raw")
 def _():
     """SSH to a listed host, where port 22 is not listed."""
     with dial(API, 22) as sock:

@@ -197,7 +197,7 @@ def _():
     send_hello(sni(TENANT.replace(".", "\u3002").encode()))
 
 
-@row("tls.other_port", "github/gh-aw-firewall#207; sandbox-runtime#274", "api:8443 tls")
+@row("tls.other_port", "github/gh-aw-firewall#207; anthropic-experimental/sandbox-runtime#274", "api:8443 tls")
 def _():
     """TLS to a listed host on a port that is not listed."""
     tls(API, 8443, "api.example", get("api.example"))

@@ -160,6 +160,11 @@ fn next_reply(pending: &mut Vec<u8>) -> Option<Vec<u8>> {
         return None;
     }
     pending.drain(..size);
+    if head.contains("upgrade: websocket") && !head.contains("sec-websocket-version: 13") {
+        return Some(
+            "HTTP/1.1 426 Upgrade Required\r\nsec-websocket-version: 13\r\ncontent-length: 0\r\n\r\n".into(),
+        );
+    }
     if head.contains("upgrade: websocket") {
         let reply = "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\r\n";
         return Some(reply.into());

@@ -90,7 +90,8 @@ fn resolve(authority: &str, lookup: &Lookup) -> Option<SocketAddr> {
         return Some((address, port).into());
     }
     // Decimal, octal and hexadecimal forms of an address are the C library's to read; it must not ask for a name.
-    let numeric = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let numeric = host.bytes().all(|byte| byte.is_ascii_hexdigit() || b".x".contains(&byte));
+    let numeric = numeric && host.starts_with(|first: char| first.is_ascii_digit());
     numeric.then(|| (host, port).to_socket_addrs().ok()?.next())?
 }
 
