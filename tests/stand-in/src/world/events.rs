@@ -65,3 +65,24 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_has_all_words_of_a_choice_and_is_not_too_old() {
+        let events = Events::default();
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let choices = [words("dns a0"), words("evil:80 a0")];
+        let start = Instant::now();
+        events.note("dns b1".to_owned());
+        assert_eq!(events.find(&choices, start, Instant::now()), None);
+        let late = events.clone();
+        let writer = std::thread::spawn(move || late.note("evil:80 | /a0".to_owned()));
+        let found = events.find(&choices, start, Instant::now() + Duration::from_secs(5));
+        assert_eq!(found.as_deref(), Some("evil:80 | /a0"));
+        writer.join().unwrap();
+        assert_eq!(events.find(&choices, Instant::now(), Instant::now()), None);
+    }
+}

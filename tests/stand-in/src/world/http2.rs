@@ -69,3 +69,21 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     bytes.extend(payload);
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_answered_however_it_is_cut() {
+        let mut bytes = PREFACE.to_vec();
+        bytes.extend(frame(SETTINGS, 0, 0, &[]));
+        bytes.extend(frame(HEADERS, END_HEADERS | END_STREAM, 1, &[0x82]));
+        let whole = Server::default().answer(&bytes);
+        assert!(whole.windows(HEAD + 1).any(|part| part == frame(HEADERS, END_HEADERS, 1, &[STATUS_200])));
+        let mut server = Server::default();
+        let pieces: Vec<u8> = bytes.chunks(3).flat_map(|piece| server.answer(piece)).collect();
+        assert_eq!(pieces, whole);
+        assert!(begins(b"PRI * HTT") && !begins(b"PRIVATE") && !begins(b"P"));
+    }
+}

@@ -79,3 +79,24 @@ fn v4(bytes: &[u8]) -> Ipv4Addr {
 fn v6(bytes: &[u8]) -> Ipv6Addr {
     <[u8; 16]>::try_from(bytes).unwrap_or_default().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_described_by_what_a_test_looks_for() {
+        let mut udp = vec![8, 0, 0x45, 0, 0, 31, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+        udp.extend([0, 9, 0, 53, 0, 11, 0, 0, b'a', b'b', b'c']);
+        assert_eq!(describe(&udp), "wire proto=17 src=10.0.0.1 dst=10.0.0.2 sport=9 dport=53 | ...5....abc");
+        // A later fragment has no ports.
+        udp[9] = 1;
+        assert!(!describe(&udp).contains("dport"));
+        let mut six = vec![0x86, 0xdd, 0x60, 0, 0, 0, 0, 4, 58, 255];
+        six.extend([0; 15].iter().chain(&[1]).chain(&[0; 15]).chain(&[2]).chain(&[143, 0, 0xff, 0x1e]));
+        assert_eq!(describe(&six), "wire proto=58 src=::1 dst=::2 hex=8f00ff1e | ....");
+        for cut in 2..udp.len() {
+            describe(&udp[..cut]);
+        }
+    }
+}
