@@ -2,7 +2,11 @@
 //! succeed; behind the seed's firewall; and behind our daemon, where it must fail. And the ordinary use that must go
 //! on working. The list is in `clients/`: one decorated function a row.
 //!
-//! `cargo test --test egress_attacks [WORD]...` runs the rows whose id or class has one of the words.
+//! `cargo test --test egress_attacks -- [WORD]...` runs the rows whose id has one of the words. With
+//! `EGRESS_EVENTS=FILE` all that the receiving ends noted is written to `FILE-Off`, `FILE-Seed` and `FILE-Ours`.
+//!
+//! A row with `open=` is one that our sandbox does not stop yet, and why. It must then get through, so that the mark
+//! goes when the reason has gone.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

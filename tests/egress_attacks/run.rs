@@ -253,11 +253,13 @@ impl Lab {
         let mut running = self.start(index, row);
         self.await_word(&mut running);
         let ours = self.network == Network::Ours;
-        match phase {
-            Phase::Workers if ours => self.internet.signal_sandbox(Signal::KILL, true),
-            Phase::Freeze if ours => self.internet.signal_sandbox(Signal::STOP, false),
-            Phase::Kill | Phase::Restart if ours => self.internet.signal_sandbox(Signal::KILL, false),
-            _ => {}
+        if ours {
+            let reached = match phase {
+                Phase::Workers => self.internet.signal_sandbox(Signal::KILL, true),
+                Phase::Freeze => self.internet.signal_sandbox(Signal::STOP, false),
+                _ => self.internet.signal_sandbox(Signal::KILL, false),
+            };
+            assert!(reached > 0, "nothing of the sandbox's runs that could be disturbed");
         }
         if phase == Phase::Restart {
             match self.network {

@@ -97,8 +97,9 @@ impl Container {
         command
     }
 
-    /// Sends a signal to the processes of a program, by their numbers on the machine.
-    pub(super) fn signal(&self, program: &str, signal: Signal, workers_only: bool) {
+    /// Sends a signal to the processes of a program, by their numbers on the machine, and says to how many.
+    pub(super) fn signal(&self, program: &str, signal: Signal, workers_only: bool) -> usize {
+        let mut reached = 0;
         let place = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
         let ours = place(self.pid);
         let processes = fs::read_dir("/proc").expect("/proc").flatten();
@@ -114,9 +115,10 @@ impl Container {
                 && (is_worker || !workers_only)
                 && let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw)
             {
-                let _ = kill_process(pid, signal);
+                reached += usize::from(kill_process(pid, signal).is_ok());
             }
         }
+        reached
     }
 }
 

@@ -180,9 +180,9 @@ impl Internet {
         self.folder.path()
     }
 
-    /// Sends a signal to the sandbox's processes in the container: all, or the workers alone.
-    pub(crate) fn signal_sandbox(&self, signal: Signal, workers_only: bool) {
-        self.container.signal("sandboxd", signal, workers_only);
+    /// Sends a signal to the sandbox's processes in the container, all or the workers alone, and says to how many.
+    pub(crate) fn signal_sandbox(&self, signal: Signal, workers_only: bool) -> usize {
+        self.container.signal("sandboxd", signal, workers_only)
     }
 
     /// The seed's firewall, as its script writes it.

@@ -23,10 +23,10 @@ def sni(*names, kind=0):
     return extension(0, vector(entries))
 
 
-def hello(*extensions, version=0x0303, suites=b"\x13\x01\x13\x02\xc0\x2f\xc0\x2b"):
+def hello(*extensions, version=0x0303, suites=b"\x13\x01\x13\x02\xc0\x2f\xc0\x2b", shares=True):
     """A ClientHello with the token as session number."""
     others = extension(10, vector(b"\0\x1d\0\x17")) + extension(13, vector(b"\x04\x03\x08\x04\x04\x01"))
-    others += extension(43, vector(b"\x03\x04\x03\x03", 1)) + extension(51, vector(b"\0\x1d" + vector(os.urandom(32))))
+    others += extension(43, vector(b"\x03\x04\x03\x03", 1)) + extension(51, vector(b"\0\x1d" + vector(os.urandom(32)) if shares else b""))
     body = struct.pack(">H", version) + os.urandom(32) + vector(T.ljust(32, b"_"), 1) + vector(suites) + b"\1\0"
     body += vector(b"".join(extensions) + others)
     return b"\1" + vector(body, 3)
@@ -207,3 +207,35 @@ def _():
 def _():
     """Plain HTTP for another tenant on the port for TLS."""
     tell(SHARED, 443, get(TENANT))
+
+
+@row("tls.padding", "RFC 7685; hellos of post-quantum size and beyond", "shared:443 raw", open=BY_ADDRESS)
+def _():
+    """A name behind so much padding that a small buffer does not hold it."""
+    message = hello(extension(21, b"\0" * 60000), sni(TENANT.encode()))
+    data = b"".join(record(message[at:at + 16000]) for at in range(0, len(message), 16000))
+    tell(SHARED, 443, data)
+
+
+@row("tls.empty_record", "RFC 8446, 5.1: no handshake record is empty", "shared:443 raw", open=BY_ADDRESS)
+def _():
+    """An empty record before the hello."""
+    tell(SHARED, 443, record(b"") + record(hello(sni(TENANT.encode()))))
+
+
+@row("tls.alert_first", "parsers that skip what they do not expect", "shared:443 raw", open=BY_ADDRESS)
+def _():
+    """A warning before the hello."""
+    tell(SHARED, 443, b"\x15\3\1\0\2\1\0" + record(hello(sni(TENANT.encode()))))
+
+
+@row("tls.retry_other_name", "RFC 8446, 4.1.2: the second hello after a HelloRetryRequest", f"shared:443 raw {TENANT}",
+     open="the second hello is behind the server's answer; a server must refuse another name in it")
+def _():
+    """A listed name in the first hello, and another tenant's in the one that the server asks for."""
+    with dial(SHARED, 443) as sock:
+        sock.sendall(record(hello(sni(b"shared.example"), shares=False)))
+        if not listen(sock, 2).startswith(b"\x16"):
+            raise SystemExit("no second hello was asked for")
+        sock.sendall(record(hello(sni(TENANT.encode()))))
+        listen(sock)

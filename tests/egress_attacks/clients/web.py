@@ -1,6 +1,8 @@
 """HTTP/1 that says different things to whom decides and to whom serves. All of it goes to an address that a listed
 name shares with another tenant, whose name must not arrive there."""
 import base64
+import socket
+import time
 
 from common import *
 
@@ -182,6 +184,25 @@ def _():
     smuggled = get(TENANT).decode()
     send(f"POST /first HTTP/1.1\r\nHost: {GOOD}\r\nTransfer-Encoding: chunked\r\n\r\n"
          f"2;\nxx\r\n2d\r\n0\r\n\r\n{smuggled}")
+
+
+@web("late_host", "buffers that end before the head does", "shared:80 raw")
+def _():
+    """Host behind sixty thousand bytes of other headers."""
+    padding = "".join(f"X-{number}: {'x' * 1000}\r\n" for number in range(60))
+    send(f"GET /{TOKEN} HTTP/1.1\r\n{padding}Host: {TENANT}\r\n\r\n")
+
+
+@web("split_head", "GoodbyeDPI, zapret: TCP segmentation")
+def _():
+    """A head in segments of a few bytes."""
+    data = get(TENANT)
+    with dial(SHARED, 80) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(0, len(data), 3):
+            sock.sendall(data[at:at + 3])
+            time.sleep(0.002)
+        listen(sock)
 
 
 @web("upgrade_h2c", "Bishop Fox: h2c smuggling (2020)", "shared:80 raw h2c")
