@@ -3,7 +3,8 @@
 //! on working. The list is in `clients/`: one decorated function a row.
 //!
 //! `cargo test --test egress_attacks -- [WORD]...` runs the rows whose id has one of the words. With
-//! `EGRESS_EVENTS=FILE` all that the receiving ends noted is written to `FILE-Off`, `FILE-Seed` and `FILE-Ours`.
+//! `EGRESS_EVENTS=FILE` all that the receiving ends noted is written to `FILE-Off`, `FILE-Seed` and `FILE-Ours`, and
+//! how each row ended to `FILE-rows`.
 //!
 //! A row with `open=` is one that our sandbox does not stop yet, and why. It must then get through, so that the mark
 //! goes when the reason has gone.
@@ -58,6 +59,9 @@ fn main() -> ExitCode {
         .collect();
     drop(nowhere);
     report::print(&results, started.elapsed());
+    if let Some(file) = std::env::var_os("EGRESS_EVENTS") {
+        std::fs::write(format!("{}-rows", file.to_string_lossy()), report::details(&results)).unwrap();
+    }
     let wrong = report::wrong(&results);
     for line in &wrong {
         eprintln!("WRONG: {line}");

@@ -1,6 +1,7 @@
 //! The table, and what in it is not as it must be.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::rows::{Kind, Row};
@@ -75,6 +76,18 @@ pub(crate) fn print(results: &[Result<'_>], took: Duration) {
 fn line(class: &str, counts: [usize; 4]) {
     let [rows, off, seed, ours] = counts;
     println!("{class:<28} {rows:>4}  {off:>10}  {seed:>19}  {ours:>4}");
+}
+
+/// How each row ended in each network: what the receiving end noted, or what the client said.
+pub(crate) fn details(results: &[Result<'_>]) -> String {
+    let mut text = String::new();
+    for (row, outcomes) in results {
+        for (network, outcome) in ["off", "seed", "ours"].iter().zip(outcomes) {
+            let verdict = if outcome.succeeded { "through" } else { "stopped" };
+            let _ = writeln!(text, "{} {network} {verdict}: {}", row.id, outcome.detail);
+        }
+    }
+    text
 }
 
 /// Every row that is not as it must be, or not as it is marked.

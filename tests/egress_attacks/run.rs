@@ -14,7 +14,7 @@ use crate::rows::{self, Kind, PYTHON, Phase, Row};
 /// As long as something may take from the cable into a log.
 const GRACE: Duration = Duration::from_millis(500);
 /// Rows at a time. They mostly wait.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 10;
 
 /// What stands between the container and the internet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
