@@ -3,14 +3,17 @@
 //! `start` is the container's entrypoint. It returns only when the kernel has read default-deny back and the
 //! daemon listens; otherwise it says one sentence, ends PID 1 and fails.
 
+mod cell;
 mod control;
-mod denied;
 mod dns;
 mod end;
+mod gate;
 mod hosts_file;
 mod log;
+mod lookup;
 mod policy_file;
 mod preflight;
+mod refused;
 mod resolve;
 mod run;
 mod start;
@@ -32,6 +35,11 @@ pub use start::{StartError, ensure_running, start};
 /// The daemon's worker that answers DNS questions; for the daemon to start.
 pub fn answer_dns() -> anyhow::Result<()> {
     dns::worker::run()
+}
+
+/// The daemon's worker that reads what connections are for; for the daemon to start.
+pub fn guard_gate() -> anyhow::Result<()> {
+    gate::worker::run()
 }
 
 /// What the daemon writes to its starter once it listens.

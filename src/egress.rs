@@ -11,3 +11,4 @@ pub mod message;
 pub mod query;
 pub mod refusals;
 pub mod resolv_conf;
+pub mod words;

@@ -4,6 +4,7 @@
 //! `policy` decides and does no I/O; `firewall` turns a decision into kernel state and reads it back;
 //! `egress` finds addresses; `daemon` ties them together; `verify` tries the attacks.
 
+pub mod allow_check;
 pub mod claude_config;
 pub mod client;
 pub mod compat;

@@ -1,7 +1,9 @@
 //! What the container may reach: typed, checked, and without any I/O.
 
 mod answer;
+mod decide;
 mod name;
+mod pattern;
 mod preset;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,13 +11,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub use answer::{RefusedAddress, check_answer};
+pub use decide::{Decision, NAMED_PORTS, Reason};
 pub use name::{HostName, NameError};
-pub use preset::CLAUDE_NAMES;
+pub use pattern::Pattern;
+pub use preset::{CLAUDE, PRESETS, Preset};
 
 /// The port that an entry without one opens: HTTPS.
 pub const DEFAULT_PORT: u16 = 443;
 
-/// Names a policy may hold; more would not fit into `/etc/hosts` and a person's head.
+/// Rules a policy may hold; more would not fit into a person's head.
 pub const MAX_NAMES: usize = 256;
 
 /// The egress policy: which names, on which TCP ports.
@@ -26,8 +30,20 @@ pub const MAX_NAMES: usize = 256;
 pub struct Policy {
     /// Version of this file's format.
     pub format: u32,
-    /// TCP ports by allowed name.
-    pub allow: BTreeMap<HostName, BTreeSet<u16>>,
+    /// What may be reached; all else may not.
+    pub rules: Vec<Rule>,
+}
+
+/// Names that may be reached, and where that was said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// The name, or the zone.
+    pub name: Pattern,
+    /// The TCP ports.
+    pub ports: BTreeSet<u16>,
+    /// Where it comes from, for people: an option's entry, a preset.
+    pub from: String,
 }
 
 /// Why options or a policy file are not a policy.
@@ -41,6 +57,9 @@ pub enum PolicyError {
         /// What is wrong with it and what to write instead.
         reason: String,
     },
+    /// An entry of the `presets` option is none.
+    #[error("there is no preset '{0}'; there are: {names}", names = preset_names())]
+    Preset(String),
     /// More names than [`MAX_NAMES`].
     #[error("the policy holds {0} names, at most {MAX_NAMES} are possible")]
     TooMany(usize),
@@ -52,27 +71,48 @@ pub enum PolicyError {
     Format(u32),
     /// A name without ports allows nothing and means a broken file.
     #[error("the policy file lists '{0}' without a valid port")]
-    NoPorts(HostName),
+    NoPorts(Pattern),
+    /// A zone's names cannot be asked for ahead, so they cannot be opened by address.
+    #[error("the policy file lists '{0}' with other ports than 443 and 80")]
+    WildcardPort(Pattern),
 }
 
 /// The format that this version writes and reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 impl Policy {
-    /// The policy for the Feature's options: what Claude Code needs, and the names in `allow`,
-    /// separated by commas or white space, each `name` or `name:port`.
-    pub fn from_options(allow: &str) -> Result<Self, PolicyError> {
-        let mut names: BTreeMap<HostName, BTreeSet<u16>> = BTreeMap::new();
-        for name in CLAUDE_NAMES {
-            let name = HostName::parse(name).map_err(|error| entry_error(name, error))?;
-            names.entry(name).or_default().insert(DEFAULT_PORT);
+    /// The policy for the Feature's options: what Claude Code needs, the names of `presets`, and those in `allow`, each
+    /// `name`, `name:port` or `*.zone`; both separated by commas or white space.
+    pub fn new(presets: &str, allow: &str) -> Result<Self, PolicyError> {
+        let mut rules = Rules::default();
+        rules.add_preset(&CLAUDE)?;
+        for wanted in entries(presets) {
+            let preset = PRESETS.iter().find(|preset| preset.name.eq_ignore_ascii_case(wanted));
+            rules.add_preset(preset.ok_or_else(|| PolicyError::Preset(wanted.to_owned()))?)?;
         }
-        let entries = allow.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty());
-        for entry in entries {
+        for entry in entries(allow) {
             let (name, port) = parse_entry(entry)?;
-            names.entry(name).or_default().insert(port);
+            rules.add(name, port, ALLOW);
         }
-        Self { format: FORMAT, allow: names }.checked()
+        Self { format: FORMAT, rules: rules.0 }.checked()
+    }
+
+    /// The policy for the option `allow` alone.
+    pub fn from_options(allow: &str) -> Result<Self, PolicyError> {
+        Self::new("", allow)
+    }
+
+    /// The option `allow` as it would have to be written for what it has brought.
+    pub fn allow_entries(&self) -> Vec<String> {
+        let mut entries: Vec<String> = Vec::new();
+        for rule in self.rules.iter().filter(|rule| rule.from == ALLOW) {
+            entries.extend(rule.ports.iter().map(|port| match *port {
+                DEFAULT_PORT => rule.name.to_string(),
+                port => format!("{}:{port}", rule.name),
+            }));
+        }
+        entries.sort_unstable();
+        entries
     }
 
     /// Reads a policy file's text.
@@ -80,21 +120,88 @@ impl Policy {
         serde_json::from_str::<Self>(text).map_err(|error| PolicyError::Json(error.to_string()))?.checked()
     }
 
+    /// The names that stand in it by themselves, with all of their ports.
+    pub fn hosts(&self) -> BTreeMap<&HostName, BTreeSet<u16>> {
+        let mut hosts: BTreeMap<&HostName, BTreeSet<u16>> = BTreeMap::new();
+        for rule in &self.rules {
+            if let Some(host) = rule.name.host() {
+                hosts.entry(host).or_default().extend(&rule.ports);
+            }
+        }
+        hosts
+    }
+
+    /// The zones all of whose names it lists.
+    pub fn zones(&self) -> Vec<HostName> {
+        let zones = self.rules.iter().filter_map(|rule| match &rule.name {
+            Pattern::Below(zone) => Some(zone.clone()),
+            Pattern::Host(_) => None,
+        });
+        zones.collect()
+    }
+
+    /// The zones with their ports, as people read them.
+    pub fn zone_entries(&self) -> Vec<String> {
+        let zones = self.rules.iter().filter(|rule| rule.name.host().is_none());
+        let ports = |rule: &Rule| rule.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(",");
+        zones.map(|rule| format!("{}:{}", rule.name, ports(rule))).collect()
+    }
+
     fn checked(self) -> Result<Self, PolicyError> {
         if self.format != FORMAT {
             return Err(PolicyError::Format(self.format));
         }
-        if self.allow.len() > MAX_NAMES {
-            return Err(PolicyError::TooMany(self.allow.len()));
+        if self.rules.len() > MAX_NAMES {
+            return Err(PolicyError::TooMany(self.rules.len()));
         }
-        match self.allow.iter().find(|(_, ports)| ports.is_empty() || ports.contains(&0)) {
-            Some((name, _)) => Err(PolicyError::NoPorts(name.clone())),
-            None => Ok(self),
+        for rule in &self.rules {
+            if rule.ports.is_empty() || rule.ports.contains(&0) {
+                return Err(PolicyError::NoPorts(rule.name.clone()));
+            }
+            if rule.name.host().is_none() && !rule.ports.iter().all(|port| NAMED_PORTS.contains(port)) {
+                return Err(PolicyError::WildcardPort(rule.name.clone()));
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// Where rules come from that the option `allow` brought.
+const ALLOW: &str = "allow";
+
+/// What stands between commas or white space.
+fn entries(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty())
+}
+
+fn preset_names() -> String {
+    PRESETS.map(|preset| preset.name).join(", ")
+}
+
+/// Rules, one for each name and source.
+#[derive(Default)]
+struct Rules(Vec<Rule>);
+
+impl Rules {
+    fn add_preset(&mut self, preset: &Preset) -> Result<(), PolicyError> {
+        for host in preset.hosts {
+            let name = Pattern::parse(host).map_err(|error| entry_error(host, error))?;
+            self.add(name, DEFAULT_PORT, &format!("preset {}", preset.name));
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, name: Pattern, port: u16, from: &str) {
+        match self.0.iter_mut().find(|rule| rule.name == name && rule.from == from) {
+            Some(rule) => {
+                rule.ports.insert(port);
+            }
+            None => self.0.push(Rule { name, ports: BTreeSet::from([port]), from: from.to_owned() }),
         }
     }
 }
 
-fn parse_entry(entry: &str) -> Result<(HostName, u16), PolicyError> {
+fn parse_entry(entry: &str) -> Result<(Pattern, u16), PolicyError> {
     let fail = |reason: &str| PolicyError::Entry { entry: entry.to_owned(), reason: reason.to_owned() };
     if entry.contains("://") || entry.contains('/') {
         return Err(fail("is a URL; write the host name, as in api.example.com or api.example.com:8443"));
@@ -110,7 +217,12 @@ fn parse_entry(entry: &str) -> Result<(HostName, u16), PolicyError> {
     if port == 53 {
         return Err(fail("opens port 53, and DNS to a chosen server is a tunnel"));
     }
-    let name = HostName::parse(name).map_err(|error| entry_error(entry, error))?;
+    let name = Pattern::parse(name).map_err(|error| entry_error(entry, error))?;
+    if name.host().is_none() && !NAMED_PORTS.contains(&port) {
+        return Err(fail(
+            "is a wildcard with another port than 443 and 80, where no connection names its host; write the whole name",
+        ));
+    }
     Ok((name, port))
 }
 
@@ -123,7 +235,7 @@ mod tests {
     use super::*;
 
     fn ports(policy: &Policy, name: &str) -> Vec<u16> {
-        policy.allow[&HostName::parse(name).unwrap()].iter().copied().collect()
+        policy.hosts()[&HostName::parse(name).unwrap()].iter().copied().collect()
     }
 
     #[test]
@@ -134,13 +246,13 @@ mod tests {
         assert_eq!(ports(&policy, "api.example.com"), [443]);
         assert_eq!(ports(&policy, "db.example.com"), [5432]);
         assert_eq!(ports(&policy, "x.example.com"), [80, 443]);
-        assert_eq!(policy.allow.len(), CLAUDE_NAMES.len() + 3);
+        assert_eq!(policy.rules.len(), CLAUDE.hosts.len() + 3);
     }
 
     #[test]
     fn no_extra_names_leave_what_claude_needs() {
         let policy = Policy::from_options("").unwrap();
-        assert_eq!(policy.allow.len(), CLAUDE_NAMES.len());
+        assert_eq!(policy.rules.len(), CLAUDE.hosts.len());
         assert_eq!(ports(&policy, "api.anthropic.com"), [443]);
     }
 
@@ -154,7 +266,9 @@ mod tests {
             ("example.com:+80", "no port between"),
             ("example.com:65536", "no port between"),
             ("example.com:53", "tunnel"),
-            ("*.example.com", "wildcard"),
+            ("*.com", "everybody's"),
+            ("*.example.com:8443", "wildcard with another port"),
+            ("a.*.example.com", "wildcard"),
             ("10.0.0.1", "IP address"),
             ("0x7f.1", "IP address"),
             ("exa mple_.com", "label"),
@@ -172,11 +286,13 @@ mod tests {
         for text in [
             "",
             "{}",
-            r#"{"format":2,"allow":{}}"#,
-            r#"{"format":1,"allow":{},"extra":1}"#,
-            r#"{"format":1,"allow":{"a.example":[]}}"#,
-            r#"{"format":1,"allow":{"a.example":[0]}}"#,
-            r#"{"format":1,"allow":{"*":[443]}}"#,
+            r#"{"format":1,"allow":{}}"#,
+            r#"{"format":3,"rules":[]}"#,
+            r#"{"format":2,"rules":[],"extra":1}"#,
+            r#"{"format":2,"rules":[{"name":"a.example","ports":[],"from":""}]}"#,
+            r#"{"format":2,"rules":[{"name":"a.example","ports":[0],"from":""}]}"#,
+            r#"{"format":2,"rules":[{"name":"*","ports":[443],"from":""}]}"#,
+            r#"{"format":2,"rules":[{"name":"*.a.example","ports":[22],"from":""}]}"#,
         ] {
             assert!(Policy::from_json(text).is_err(), "{text}");
         }

@@ -24,27 +24,40 @@ pub struct Status {
     pub ready_at_ms: Option<u64>,
     /// The allowed names.
     pub names: Vec<NameStatus>,
+    /// The allowed zones, each as an entry of the policy, with their ports.
+    #[serde(default)]
+    pub zones: Vec<String>,
+    /// The option `allow` as it is now, an entry each.
+    #[serde(default)]
+    pub allow: Vec<String>,
     /// Why DNS questions get no answer, where they do not; nothing is open for that.
     #[serde(default)]
     pub dns_problem: Option<String>,
-    /// Names that were asked for and are not in the policy, the latest first.
+    /// Why no connections to ports 443 and 80 pass, where they do not; nothing is open for that.
+    #[serde(default)]
+    pub gate_problem: Option<String>,
+    /// What was refused, the latest first.
     #[serde(default)]
     pub denied: Vec<Denied>,
-    /// Questions for further such names than are kept.
+    /// Refusals beyond those that are kept.
     #[serde(default)]
     pub denied_others: u64,
 }
 
-/// A name that was asked for and refused.
+/// What was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Denied {
-    /// The name.
-    pub name: String,
-    /// How many questions asked for it; a lookup is often two, for IPv4 and IPv6.
-    pub questions: u64,
-    /// When it was asked for first, in milliseconds since 1970.
+    /// A name that was asked for, or a name and a port that a connection was for.
+    pub what: String,
+    /// Why.
+    pub why: String,
+    /// The entry of the option `allow` that would allow it, if one would.
+    pub entry: Option<String>,
+    /// How often; a lookup is often two questions, for IPv4 and IPv6.
+    pub count: u64,
+    /// When first, in milliseconds since 1970.
     pub first_ms: u64,
-    /// When it was asked for last, in milliseconds since 1970.
+    /// When last, in milliseconds since 1970.
     pub last_ms: u64,
 }
 

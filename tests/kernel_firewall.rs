@@ -15,10 +15,10 @@ use agent_sandbox::firewall::{self, FirewallError};
 use lab::{Lab, tcp_probe, udp_probe, udp_socket};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-const SERVER4: &str = "203.0.113.10:443";
-const SERVER6: &str = "[2001:db8::10]:443";
+const SERVER4: &str = "203.0.113.10:5432";
+const SERVER6: &str = "[2001:db8::10]:5432";
 const OTHER_PORT: &str = "203.0.113.10:8080";
-const OTHER_HOST: &str = "203.0.113.1:443";
+const OTHER_HOST: &str = "203.0.113.1:5432";
 const DNS4: &str = "203.0.113.10:53";
 const DNS6: &str = "[2001:db8::10]:53";
 
@@ -218,8 +218,8 @@ fn reading_back_sees_tampering_and_applying_again_mends_it() {
         &["nft", "insert", "rule", "inet", "agent_sandbox", "output", "accept"],
         &["nft", "add", "rule", "inet", "agent_sandbox", "dns", "accept"],
         &["nft", "flush", "chain", "inet", "agent_sandbox", "leave"],
-        &["nft", "insert", "rule", "inet", "agent_sandbox", "questions", "udp dport 53 redirect to :53"],
-        &["nft", "insert", "rule", "inet", "agent_sandbox", "questions", "accept"],
+        &["nft", "insert", "rule", "inet", "agent_sandbox", "divert", "udp dport 53 redirect to :53"],
+        &["nft", "insert", "rule", "inet", "agent_sandbox", "divert", "accept"],
         &["nft", "chain", "inet", "agent_sandbox", "output", "{ policy accept; }"],
         &["nft", "add", "table", "inet", "agent_sandbox", "{ flags dormant; }"],
         &["nft", "add", "element", "inet", "agent_sandbox", "allow4", "{ 198.51.100.1 . 443 }"],
@@ -252,7 +252,7 @@ fn other_tables_are_left_alone() {
 fn answer_a_forged_flow(lab: &Lab) -> std::io::Result<()> {
     lab.inside(|| {
         as_user(|| {
-            let (remote, own) = (address("[2001:db8::10]:443"), address("[2001:db8::2]:5555"));
+            let (remote, own) = (address("[2001:db8::10]:5432"), address("[2001:db8::2]:5555"));
             let forger = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::DGRAM, None)?;
             rustix::net::sockopt::set_ipv6_freebind(&forger, true)?;
             forger.bind(&remote.into())?;

@@ -9,16 +9,19 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use agent_sandbox::allow_check::{Explained, explain};
 use agent_sandbox::confine::{self, NotStarted};
+use agent_sandbox::policy::Policy;
 use agent_sandbox::status::Status;
 use agent_sandbox::verify::{self, Outcome, Row};
-use agent_sandbox::{client, compat, exit, launch, log};
+use agent_sandbox::{client, compat, exit, launch, log, paths};
 
 const USAGE: &str = "usage: agent-sandbox COMMAND
   status [--json]          what is in force now
   wait [--timeout SECS]    wait until the sandbox is in force and ready [default: 120]
   verify [--json]          try the ways out
-  log [--json]             the names that were refused, and the option that would allow them
+  log [--json]             what was refused, and the option that would allow it
+  allow-check NAME[:PORT]  what the policy says of a name, without trying it
   exec PROGRAM [ARG...]    start a program as the agent is started
   start [PROGRAM [ARG...]] start the sandbox where no entrypoint did, then a program of yours";
 
@@ -58,6 +61,7 @@ enum Command {
     Wait { timeout: Duration },
     Verify { json: bool },
     Log { json: bool },
+    AllowCheck { name: String },
     Exec { program: OsString, arguments: Vec<OsString> },
     Start { command: Vec<OsString> },
     Help,
@@ -72,6 +76,7 @@ fn parse(arguments: &[OsString]) -> Result<Command, lexopt::Error> {
             Some("wait") => Command::Wait { timeout: Duration::from_secs(120) },
             Some("verify") => Command::Verify { json: false },
             Some("log") => Command::Log { json: false },
+            Some("allow-check") => Command::AllowCheck { name: lexopt::ValueExt::string(parser.value()?)? },
             Some("exec") => {
                 let mut rest = parser.raw_args()?;
                 let program = rest.next().ok_or("exec: a program is missing")?;
@@ -129,6 +134,16 @@ fn run(command: Command) -> ExitCode {
             }
             Err(error) => failed(&error),
         },
+        Command::AllowCheck { name } => match allow_check(&name) {
+            Ok(explained) => {
+                show!("{}", explained.sentence);
+                ExitCode::from(if explained.is_allowed { exit::OK } else { exit::FAILED })
+            }
+            Err(error) => {
+                eprintln!("agent-sandbox: allow-check: {error}");
+                ExitCode::from(exit::USAGE)
+            }
+        },
         Command::Verify { json } => {
             let rows = verify::run();
             print_rows(&rows, json);
@@ -137,6 +152,14 @@ fn run(command: Command) -> ExitCode {
         Command::Exec { program, arguments } => not_started(confine::program(&program, &arguments)),
         Command::Start { command } => start(&command),
     }
+}
+
+/// The policy is the file's: it does not change while the container runs.
+fn allow_check(name: &str) -> Result<Explained, String> {
+    let text =
+        std::fs::read_to_string(paths::POLICY).map_err(|error| format!("{}: {error}", paths::POLICY))?;
+    let policy = Policy::from_json(&text).map_err(|error| format!("{}: {error}", paths::POLICY))?;
+    explain(&policy, name)
 }
 
 /// Starts the sandbox and then, where it is ready, the command in this process's place.
@@ -193,14 +216,20 @@ fn print_status(status: &Status, json: bool) {
     if let Some(problem) = &status.dns_problem {
         show!("problem: DNS questions are not answered: {problem}");
     }
+    if let Some(problem) = &status.gate_problem {
+        show!("problem: no connections pass the gate: {problem}");
+    }
     for name in &status.names {
         let ports: Vec<String> = name.ports.iter().map(ToString::to_string).collect();
         let addresses: Vec<String> = name.addresses.iter().map(ToString::to_string).collect();
         let problem = name.problem.as_deref().map(|problem| format!("  ({problem})")).unwrap_or_default();
         show!("allowed: {}:{}  {}{problem}", name.name, ports.join(","), addresses.join(" "));
     }
+    for zone in &status.zones {
+        show!("allowed: {zone}");
+    }
     if !status.denied.is_empty() {
-        show!("refused: {} names; `agent-sandbox log` lists them", status.denied.len());
+        show!("refused: {}; `agent-sandbox log` lists it", status.denied.len());
     }
 }
 

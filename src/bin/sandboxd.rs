@@ -10,7 +10,8 @@ const USAGE: &str = "usage: sandboxd COMMAND
   start   the container's entrypoint: close the network, start the daemon, or end the container
   ensure  close the network and start the daemon, if none runs; what sandbox-launch calls
   run     the daemon itself, which these call
-  dns     its worker that answers DNS questions, which run calls";
+  dns     its worker that answers DNS questions, which run calls
+  gate    its worker that reads what connections are for, which run calls";
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         [Some("run")] => daemon::run().map_err(|_| StartError::Told),
         // Its standard error is a socket.
         [Some("dns")] => daemon::answer_dns().map_err(|_| StartError::Told),
+        [Some("gate")] => daemon::guard_gate().map_err(|_| StartError::Told),
         [Some("--help" | "-h")] => {
             println!("{USAGE}");
             return ExitCode::from(exit::OK);

@@ -5,30 +5,32 @@
 //! What it says in turn, the names it refused, may be anything and is checked.
 
 mod lines;
+mod wanted;
 pub(super) mod worker;
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
-use std::os::fd::OwnedFd;
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::Errno;
 
-use super::denied::Teller;
+use super::gate::{both, send_with};
 use super::log;
-use super::state::{Shared, now_ms};
+use super::lookup::Woken;
+use super::state::Shared;
 use crate::egress::answer::Names;
-use crate::egress::refusals::Refusals;
 use crate::egress::resolv_conf::search_list;
 use crate::firewall::plan::RESPONDER_PORT;
 use crate::paths;
 use crate::policy::HostName;
 use lines::Lines;
+use wanted::Wanted;
 
 /// Before a worker that ended is followed by another.
 const RESTART: Duration = Duration::from_secs(2);
@@ -42,10 +44,12 @@ const CHUNK: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct Dns {
     table: Mutex<Table>,
+    /// The policy's own names.
+    names: Mutex<Names>,
+    wanted: Mutex<Wanted>,
     /// Wakes the responder's thread when the table has changed.
     wake: OwnedFd,
     problem: Mutex<Option<String>>,
-    refusals: Mutex<Refusals>,
 }
 
 /// What the worker is to answer, as it is sent.
@@ -64,15 +68,24 @@ impl Dns {
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
             table: Mutex::default(),
+            names: Mutex::default(),
+            wanted: Mutex::default(),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             problem: Mutex::new(Some("it has not started yet".to_owned())),
-            refusals: Mutex::default(),
         })
     }
 
     /// Has these names answered from now on.
-    pub(super) fn publish(&self, names: &Names) {
-        let Ok(mut line) = serde_json::to_vec(names) else { return };
+    pub(super) fn publish(&self, names: Names) {
+        *lock(&self.names) = names;
+        self.renew();
+    }
+
+    /// Makes the table anew, of the policy's own names and of those that somebody wanted.
+    fn renew(&self) {
+        let mut names = lock(&self.names).clone();
+        lock(&self.wanted).add_to(&mut names);
+        let Ok(mut line) = serde_json::to_vec(&names) else { return };
         line.push(b'\n');
         let mut table = lock(&self.table);
         if table.line != line {
@@ -87,11 +100,6 @@ impl Dns {
         lock(&self.problem).clone()
     }
 
-    /// The names that were refused.
-    pub(super) fn refusals(&self) -> MutexGuard<'_, Refusals> {
-        lock(&self.refusals)
-    }
-
     /// Notes a problem, and says it once; `None` is its end.
     fn set_problem(&self, problem: Option<String>) {
         let mut held = lock(&self.problem);
@@ -104,13 +112,15 @@ impl Dns {
     }
 }
 
-/// The sockets that questions are redirected to. Without `SO_REUSEADDR` and `SO_REUSEPORT`: nobody else can bind
-/// there, on any address that covers them.
+/// The sockets that questions are redirected to. For UDP without `SO_REUSEADDR` and `SO_REUSEPORT`: nobody else can
+/// bind there, on any address that covers them.
 #[derive(Debug)]
 pub(super) struct Sockets {
     v4: UdpSocket,
     /// Absent where the container has no IPv6.
     v6: Option<UdpSocket>,
+    /// For TCP, one or two.
+    tcp: Vec<TcpListener>,
 }
 
 impl Sockets {
@@ -122,19 +132,16 @@ impl Sockets {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
             Err(_) => None,
         };
-        Ok(Self { v4, v6 })
+        Ok(Self { v4, v6, tcp: both(RESPONDER_PORT)? })
     }
 }
 
 /// Keeps a worker running, for ever. Whatever goes wrong, nothing opens: questions stay unanswered.
 pub(super) fn serve(shared: &Shared, first: io::Result<Sockets>) -> ! {
     let mut sockets = first;
-    let mut teller = Teller::default();
-    // What an earlier start left is not this one's.
-    teller.write(&[]);
     loop {
         let problem = match &sockets {
-            Ok(sockets) => work(shared, sockets, &mut teller),
+            Ok(sockets) => work(shared, sockets),
             Err(error) => format!("port {RESPONDER_PORT} on loopback: {error}"),
         };
         shared.dns.set_problem(Some(problem));
@@ -146,12 +153,12 @@ pub(super) fn serve(shared: &Shared, first: io::Result<Sockets>) -> ! {
 }
 
 /// One worker's life, and why it ended.
-fn work(shared: &Shared, sockets: &Sockets, teller: &mut Teller) -> String {
+fn work(shared: &Shared, sockets: &Sockets) -> String {
     let (mut worker, stream) = match start_worker(sockets) {
         Ok(started) => started,
         Err(error) => return format!("the responder does not start: {error}"),
     };
-    let end = talk(shared, &stream, teller);
+    let end = talk(shared, &stream);
     let _ = worker.kill();
     match (end, worker.wait()) {
         (Err(error), _) => format!("the responder was ended: {error}"),
@@ -160,7 +167,7 @@ fn work(shared: &Shared, sockets: &Sockets, teller: &mut Teller) -> String {
     }
 }
 
-/// The worker is this program again. Its three standard descriptors are all it gets.
+/// The worker is this program again. It gets its three standard descriptors, and the listeners over the first.
 fn start_worker(sockets: &Sockets) -> io::Result<(Child, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;
     ours.set_write_timeout(Some(PATIENCE))?;
@@ -176,11 +183,14 @@ fn start_worker(sockets: &Sockets) -> io::Result<(Child, UnixStream)> {
         .stdout(OwnedFd::from(sockets.v4.try_clone()?))
         .stderr(v6)
         .spawn()?;
+    let tcp: Vec<_> = sockets.tcp.iter().map(|listener| listener.as_fd()).collect();
+    // Space before the first table.
+    send_with(ours.as_fd(), b" ", &tcp)?;
     Ok((worker, ours))
 }
 
 /// Sends the table whenever it has changed and takes in what was refused, until the worker is gone.
-fn talk(shared: &Shared, mut stream: &UnixStream, teller: &mut Teller) -> io::Result<()> {
+fn talk(shared: &Shared, mut stream: &UnixStream) -> io::Result<()> {
     let mut sent = 0;
     let mut lines = Lines::default();
     let mut chunk = vec![0; CHUNK];
@@ -190,11 +200,11 @@ fn talk(shared: &Shared, mut stream: &UnixStream, teller: &mut Teller) -> io::Re
             stream.write_all(&table.line)?;
             sent = table.version;
         }
-        if teller.due_in().is_some_and(|left| left.is_zero()) {
-            let list = shared.dns.refusals().list();
-            teller.write(&list);
+        let (words, known) = wait(stream, &shared.dns.wake, shared)?;
+        if known && lock(&shared.dns.wanted).learn(&shared.lookup) {
+            shared.dns.renew();
         }
-        if !wait(stream, &shared.dns.wake, teller.due_in())? {
+        if !words {
             continue;
         }
         let len = match stream.read(&mut chunk) {
@@ -208,39 +218,48 @@ fn talk(shared: &Shared, mut stream: &UnixStream, teller: &mut Teller) -> io::Re
             shared.dns.set_problem(None);
         }
         if !heard.names.is_empty() {
-            note(shared, &heard.names, teller);
+            note(shared, &heard.names);
         }
         thread::sleep(BREATH);
     }
 }
 
-/// Waits for the worker's words, the table's change or the end of a time; says whether there are words.
-fn wait(stream: &UnixStream, wake: &OwnedFd, left: Option<Duration>) -> io::Result<bool> {
-    let timeout = left.map(|left| Timespec {
-        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: left.subsec_nanos().into(),
-    });
-    let mut fds = [PollFd::new(stream, PollFlags::IN), PollFd::new(wake, PollFlags::IN)];
-    match poll(&mut fds, timeout.as_ref()) {
+/// Waits for the worker's words, the table's change or something that has become known; says whether there are words,
+/// and whether there is something to know.
+fn wait(stream: &UnixStream, wake: &OwnedFd, shared: &Shared) -> io::Result<(bool, bool)> {
+    let known = shared.lookup.wake(Woken::Dns);
+    let mut fds = [
+        PollFd::new(stream, PollFlags::IN),
+        PollFd::new(wake, PollFlags::IN),
+        PollFd::new(&known, PollFlags::IN),
+    ];
+    match poll(&mut fds, None) {
         Ok(_) => {}
-        Err(Errno::INTR) => return Ok(false),
+        Err(Errno::INTR) => return Ok((false, false)),
         Err(error) => return Err(error.into()),
     }
-    let (words, woken) = (!fds[0].revents().is_empty(), !fds[1].revents().is_empty());
+    let [words, woken, known] = fds.map(|fd| !fd.revents().is_empty());
     if woken {
         let _ = rustix::io::read(wake, &mut [0; 8]);
     }
-    Ok(words)
+    if known {
+        shared.lookup.woken(Woken::Dns);
+    }
+    Ok((words, known))
 }
 
-fn note(shared: &Shared, names: &[HostName], teller: &mut Teller) {
+fn note(shared: &Shared, names: &[HostName]) {
     let search = search_list(&std::fs::read_to_string(paths::RESOLV_CONF).unwrap_or_default());
-    let listed = |name: &HostName| shared.policy.allow.contains_key(name);
-    let mut refusals = shared.dns.refusals();
+    let listed = |name: &HostName| shared.policy.lists(name);
+    let mut is_news = false;
     for name in names {
-        if refusals.note(name, now_ms(), &search, listed) {
-            teller.refused(name);
+        if listed(name) {
+            is_news |= lock(&shared.dns.wanted).want(name, &shared.lookup);
+        } else {
+            shared.refused.question(name, &search, listed);
         }
     }
-    teller.counted();
+    if is_news {
+        shared.dns.renew();
+    }
 }

@@ -13,10 +13,13 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
-use rustix::process::DumpableBehavior;
+use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use super::dns::{self, Dns, Sockets};
+use super::gate::{self, Gate, Listeners};
+use super::lookup::Lookup;
+use super::refused::Refused;
 use super::resolve::{Schedule, resolve};
 use super::state::{Inner, Shared, now_ms};
 use super::{LISTENING, control, hosts_file, log, policy_file, resolv_conf};
@@ -26,6 +29,9 @@ use crate::{descriptors, firewall, paths};
 
 /// How often the kernel is asked whether the table still stands.
 const TICK: Duration = Duration::from_secs(5);
+
+/// Descriptors: those of all connections that are on their way at the same time, and some.
+const DESCRIPTORS: u64 = 4096;
 
 /// Runs for the container's life. Until it listens it talks to its starter, who tells the one sentence.
 pub fn run() -> anyhow::Result<()> {
@@ -39,7 +45,9 @@ fn set_up() -> anyhow::Result<Arc<Shared>> {
     // Held until the process ends.
     std::mem::forget(lock()?);
     let policy = policy_file::read(Path::new(paths::POLICY)).context(paths::POLICY)?;
-    let ruleset = plan(&resolv_conf()?.upstream);
+    // Once: whoever could change the file later could have the daemon open what he likes.
+    let resolvers = resolv_conf()?;
+    let ruleset = plan(&resolvers.upstream);
     // The starter has put it there; between its look and this one nobody else could run.
     firewall::verify(&ruleset, &BTreeSet::new())?;
     let shared = Arc::new(Shared {
@@ -54,17 +62,28 @@ fn set_up() -> anyhow::Result<Arc<Shared>> {
             ready_at_ms: None,
         }),
         dns: Dns::new().context("eventfd")?,
+        gate: Gate::default(),
+        lookup: Lookup::new(resolvers.servers).context("eventfd")?,
+        refused: Refused::default(),
     });
     log::start().context("start the log's thread")?;
     // Before anything of the user's runs, so that nobody else takes the port. The table redirects to it, and
     // whoever listens there gets no further than that.
     let sockets = Sockets::bind();
-    shared.dns.publish(&Addresses::default().answers(&shared.policy, Instant::now()));
+    shared.dns.publish(Addresses::default().answers(&shared.policy, Instant::now()));
     let for_dns = Arc::clone(&shared);
     thread::Builder::new()
         .name("dns".to_owned())
         .spawn(move || dns::serve(&for_dns, sockets))
         .context("start the responder's thread")?;
+    let listeners = Listeners::bind();
+    let for_gate = Arc::clone(&shared);
+    thread::Builder::new()
+        .name("gate".to_owned())
+        .spawn(move || gate::serve(&for_gate, listeners))
+        .context("start the gate's thread")?;
+    // What an earlier start left is not this one's.
+    shared.refused.write(true);
     let listener = control::bind()?;
     write_state(&shared)?;
     let for_clients = Arc::clone(&shared);
@@ -80,6 +99,9 @@ fn shed_rights() -> rustix::io::Result<()> {
     descriptors::keep_from_children();
     rustix::process::setsid().ok();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    let most = rustix::process::getrlimit(Resource::Nofile).maximum;
+    let enough = most.map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));
+    rustix::process::setrlimit(Resource::Nofile, Rlimit { current: Some(enough), maximum: most })?;
     let kept = CapabilitySet::NET_ADMIN;
     let none = CapabilitySet::empty();
     rustix::thread::set_capabilities(
@@ -117,7 +139,7 @@ fn keep(shared: &Arc<Shared>) -> ! {
     let for_table = Arc::clone(shared);
     // Names take their time where a resolver does, and the table must not wait for them.
     let guard = thread::Builder::new().name("table".to_owned()).spawn(move || keep_table(&for_table));
-    let mut schedule = Schedule::new(shared.policy.allow.keys(), Instant::now());
+    let mut schedule = Schedule::new(shared.policy.hosts().into_keys(), Instant::now());
     let mut told = Told::default();
     loop {
         if guard.is_err() {
@@ -134,6 +156,7 @@ fn keep_table(shared: &Shared) -> ! {
     loop {
         thread::sleep(TICK);
         told.problem(mend(shared));
+        shared.refused.write(false);
     }
 }
 
@@ -154,36 +177,27 @@ impl Told {
 /// Asks for what is due, and opens what is known.
 fn round(shared: &Shared, schedule: &mut Schedule) -> anyhow::Result<()> {
     let due = schedule.due(Instant::now());
-    let resolvers = resolv_conf();
-    if let (false, Ok(resolvers)) = (due.is_empty(), &resolvers) {
-        learn(shared, schedule, &due, &resolvers.servers);
+    if !due.is_empty() {
+        learn(shared, schedule, &due, shared.lookup.servers());
     }
     let outdated = shared.inner.lock().unwrap_or_else(PoisonError::into_inner).outdated;
     if outdated {
         open_addresses(shared)?;
         write_state(shared)?;
     }
-    resolvers.map(drop)
+    Ok(())
 }
 
-/// Puts the table back if it is not as planned, or if the resolvers have changed, and says why it did.
+/// Puts the table back if it is not as planned, and says why it did.
 fn mend(shared: &Shared) -> anyhow::Result<()> {
-    let resolvers = resolv_conf();
     let mut inner = shared.inner.lock().unwrap_or_else(PoisonError::into_inner);
-    let planned = resolvers.as_ref().map_or_else(|_| inner.ruleset.clone(), |now| plan(&now.upstream));
-    let reason = if planned == inner.ruleset {
-        firewall::verify(&planned, &inner.open).err().map(|error| error.to_string())
-    } else {
-        Some("the container's resolvers have changed".to_owned())
-    };
-    if let Some(reason) = reason {
-        firewall::apply(&planned)?;
-        inner.ruleset = planned;
+    if let Err(difference) = firewall::verify(&inner.ruleset, &inner.open) {
+        firewall::apply(&inner.ruleset)?;
         inner.open.clear();
         inner.outdated = true;
-        log::line(format!("{reason}; the table was put back"));
+        log::line(format!("{difference}; the table was put back"));
     }
-    resolvers.map(drop)
+    Ok(())
 }
 
 fn learn(shared: &Shared, schedule: &mut Schedule, due: &[crate::policy::HostName], servers: &[IpAddr]) {
@@ -206,7 +220,7 @@ fn open_addresses(shared: &Shared) -> anyhow::Result<()> {
     inner.open.extend(endpoints.iter().map(|(endpoint, _)| *endpoint));
     firewall::set_endpoints(&inner.ruleset, &endpoints)?;
     inner.open = endpoints.iter().map(|(endpoint, _)| *endpoint).collect();
-    shared.dns.publish(&inner.addresses.answers(&shared.policy, now));
+    shared.dns.publish(inner.addresses.answers(&shared.policy, now));
     inner.ready_at_ms.get_or_insert_with(now_ms);
     // With a read-only root nobody can write it; who asks DNS gets the same addresses.
     let hosts = hosts_file::update(&inner.addresses.hosts(&shared.policy, now));

@@ -1,10 +1,13 @@
 //! What the daemon's threads share, and its picture in `state.json`.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::dns::Dns;
+use super::gate::Gate;
+use super::lookup::Lookup;
+use super::refused::Refused;
 use crate::egress::addresses::Addresses;
 use crate::firewall;
 use crate::firewall::ruleset::{Endpoint, Ruleset};
@@ -17,6 +20,9 @@ pub(super) struct Shared {
     pub(super) policy: Policy,
     pub(super) inner: Mutex<Inner>,
     pub(super) dns: Dns,
+    pub(super) gate: Gate,
+    pub(super) lookup: Arc<Lookup>,
+    pub(super) refused: Refused,
 }
 
 /// The part that changes.
@@ -40,11 +46,11 @@ impl Shared {
         let inner = self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let problem = firewall::verify(&inner.ruleset, &inner.open).err().map(|error| error.to_string());
         let now = Instant::now();
-        let names = self.policy.allow.iter().map(|(name, ports)| {
+        let names = self.policy.hosts().into_iter().map(|(name, ports)| {
             let (addresses, problem) = inner.addresses.status(name, now);
-            NameStatus { name: name.to_string(), ports: ports.clone(), addresses, problem }
+            NameStatus { name: name.to_string(), ports, addresses, problem }
         });
-        let refusals = self.dns.refusals();
+        let (denied, denied_others) = self.refused.list();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             in_force: problem.is_none(),
@@ -54,9 +60,12 @@ impl Shared {
             default_deny_at_ms: inner.default_deny_at_ms,
             ready_at_ms: inner.ready_at_ms,
             names: names.collect(),
+            zones: self.policy.zone_entries(),
+            allow: self.policy.allow_entries(),
             dns_problem: self.dns.problem(),
-            denied: refusals.list(),
-            denied_others: refusals.others(),
+            gate_problem: self.gate.problem(),
+            denied,
+            denied_others,
         }
     }
 }

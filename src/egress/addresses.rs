@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::answer::Names;
 use super::query::Record;
-use crate::policy::{HostName, Policy, check_answer};
+use crate::policy::{HostName, NAMED_PORTS, Policy, check_answer};
 
 /// Shortest and longest time between two questions for a name.
 const REFRESH: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(300));
@@ -58,7 +58,7 @@ impl Addresses {
         let mut usable = false;
         for record in records {
             let ttl = Duration::from_secs(u64::from(record.ttl)).clamp(REFRESH.0, REFRESH.1);
-            match check_answer(record.address) {
+            match check_answer(name, record.address) {
                 Ok(address) => {
                     usable = true;
                     again = again.min(ttl);
@@ -74,13 +74,13 @@ impl Addresses {
         if usable { again } else { RETRY }
     }
 
-    /// The endpoints to open, each with the seconds it has left.
+    /// The endpoints to open by address, each with the seconds it has left.
     pub fn endpoints(&self, policy: &Policy, now: Instant) -> Vec<(SocketAddr, u64)> {
         let mut endpoints: BTreeMap<SocketAddr, u64> = BTreeMap::new();
-        for (name, ports) in &policy.allow {
+        for (name, ports) in policy.hosts() {
             for (address, until) in self.live(name, now) {
                 let left = until.duration_since(now).as_secs().max(1);
-                for port in ports {
+                for port in ports.iter().filter(|port| !NAMED_PORTS.contains(port)) {
                     let entry = endpoints.entry(SocketAddr::new(address, *port)).or_default();
                     *entry = left.max(*entry);
                 }
@@ -91,14 +91,16 @@ impl Addresses {
 
     /// The lines for `/etc/hosts`.
     pub fn hosts<'a>(&self, policy: &'a Policy, now: Instant) -> Vec<(IpAddr, &'a HostName)> {
-        let names = policy.allow.keys();
+        let names = policy.hosts().into_keys();
         names.flat_map(|name| self.live(name, now).map(move |(address, _)| (address, name))).collect()
     }
 
     /// What DNS questions for the policy's names are answered with.
     pub fn answers(&self, policy: &Policy, now: Instant) -> Names {
-        let names = policy.allow.keys();
-        Names(names.map(|name| (name.clone(), self.live(name, now).map(|(a, _)| a).collect())).collect())
+        let names = policy.hosts().into_keys();
+        let names =
+            names.map(|name| (name.clone(), self.live(name, now).map(|(a, _)| a).collect())).collect();
+        Names { names, zones: policy.zones() }
     }
 
     /// The addresses of a name, and what is wrong with it.
@@ -125,7 +127,7 @@ mod tests {
 
     #[test]
     fn answers_that_always_change_do_not_grow_the_table() {
-        let policy = Policy::from_options("db.example").unwrap();
+        let policy = Policy::from_options("db.example:5432").unwrap();
         let name = HostName::parse("db.example").unwrap();
         let start = Instant::now();
         let mut addresses = Addresses::default();
@@ -136,12 +138,12 @@ mod tests {
         }
         let open = addresses.endpoints(&policy, start + Duration::from_secs(100));
         assert_eq!(open.len(), MAX_LIVE);
-        assert!(open.contains(&("203.0.19.0:443".parse().unwrap(), 595)), "the newest are open");
+        assert!(open.contains(&("203.0.19.0:5432".parse().unwrap(), 595)), "the newest are open");
     }
 
     #[test]
     fn addresses_open_on_the_names_ports_and_expire() {
-        let policy = Policy::from_options("db.example:5432,db.example:443").unwrap();
+        let policy = Policy::from_options("db.example:5432,db.example:5433,db.example:443").unwrap();
         let name = HostName::parse("db.example").unwrap();
         let start = Instant::now();
         let mut addresses = Addresses::default();
@@ -149,13 +151,13 @@ mod tests {
         assert_eq!(again, Duration::from_secs(60));
         let open = addresses.endpoints(&policy, start);
         let expected =
-            [("203.0.113.1:443".parse().unwrap(), 360), ("203.0.113.1:5432".parse().unwrap(), 360)];
+            [("203.0.113.1:5432".parse().unwrap(), 360), ("203.0.113.1:5433".parse().unwrap(), 360)];
         assert_eq!(open, expected);
         assert_eq!(addresses.hosts(&policy, start), [("203.0.113.1".parse().unwrap(), &name)]);
         // Names without addresses are answered, too: that there are none now.
-        let answers = addresses.answers(&policy, start).0;
+        let answers = addresses.answers(&policy, start).names;
         assert_eq!(answers[&name], ["203.0.113.1".parse::<IpAddr>().unwrap()]);
-        assert_eq!((answers.len(), answers.values().flatten().count()), (policy.allow.len(), 1));
+        assert_eq!((answers.len(), answers.values().flatten().count()), (policy.hosts().len(), 1));
         // A failed question leaves what was known until its time is over.
         let later = start + Duration::from_secs(300);
         assert_eq!(addresses.learn(&name, Err("gone".to_owned()), later), RETRY);
@@ -166,7 +168,7 @@ mod tests {
 
     #[test]
     fn private_answers_open_nothing() {
-        let policy = Policy::from_options("db.example").unwrap();
+        let policy = Policy::from_options("db.example:5432").unwrap();
         let name = HostName::parse("db.example").unwrap();
         let now = Instant::now();
         let mut addresses = Addresses::default();

@@ -10,10 +10,14 @@ use super::message::{
 };
 use crate::policy::HostName;
 
-/// The policy's names with the addresses that are open now; a name without any is still being resolved.
+/// What may be answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Names(pub BTreeMap<HostName, Vec<IpAddr>>);
+pub struct Names {
+    /// Names with their addresses; one without any cannot be reached at the moment.
+    pub names: BTreeMap<HostName, Vec<IpAddr>>,
+    /// Zones all of whose names are in the policy, and are asked for when somebody wants them.
+    pub zones: Vec<HostName>,
+}
 
 /// What a message leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,10 +26,14 @@ pub struct Reply {
     pub bytes: Vec<u8>,
     /// The name that was asked for and is not in the policy.
     pub refused: Option<HostName>,
+    /// The name that has to be asked for before there is another answer than that there is none now.
+    pub wanted: Option<HostName>,
 }
 
 /// Largest message sent or announced; it fits into every link's packets (DNS flag day 2020).
 pub const MAX_SIZE: usize = 1232;
+/// A reply over TCP may be this long; the length before it has two bytes.
+const MAX_SIZE_OVER_TCP: usize = 16 * 1024;
 /// How many times as large as its question a reply may be.
 const MAX_GROWTH: usize = 3;
 /// A client without EDNS takes this much (RFC 1035 section 2.3.4).
@@ -41,10 +49,19 @@ const FLAG_RECURSION_AVAILABLE: u16 = 0x0080;
 /// The name at the start of the question, as a compression pointer.
 const POINTER_TO_QUESTION: u16 = 0xc00c;
 
-/// Replies to a message, or says nothing to what is no question.
+/// Replies to a message that came over UDP, or says nothing to what is no question.
 pub fn reply(message: &[u8], names: &Names) -> Option<Reply> {
+    reply_within(message, names, MAX_SIZE.min(MAX_GROWTH * message.len()))
+}
+
+/// The same over TCP, where a reply has room and goes nowhere but to who asks.
+pub fn reply_over_tcp(message: &[u8], names: &Names) -> Option<Reply> {
+    reply_within(message, names, MAX_SIZE_OVER_TCP)
+}
+
+fn reply_within(message: &[u8], names: &Names, most: usize) -> Option<Reply> {
     let flags = u16_at(message, 2)?;
-    let draft = Draft { message, flags, question: &[], edns: None };
+    let draft = Draft { message, flags, question: &[], edns: None, most };
     let question = match read(message) {
         Message::Silence => return None,
         Message::Refused(code, None) => return Some(draft.plain(code)),
@@ -57,6 +74,7 @@ pub fn reply(message: &[u8], names: &Names) -> Option<Reply> {
     Some(match find(&question, names) {
         Found::Nothing => draft.plain(Code::NoSuchName),
         Found::Refused(name) => Reply { refused: Some(name), ..draft.plain(Code::NoSuchName) },
+        Found::Wanted(name) => Reply { wanted: Some(name), ..draft.plain(Code::Failure) },
         _ if matches!(question.kind, Kind::Meta(_)) => draft.plain(Code::Refused),
         Found::Addresses([]) => draft.plain(Code::Failure),
         Found::Addresses(addresses) => draft.with_addresses(question.kind, addresses),
@@ -75,6 +93,8 @@ enum Found<'a> {
     Local,
     /// A name that nobody could list, or that never is anybody's: no loss, nothing to report.
     Nothing,
+    /// In the policy, and not asked for yet.
+    Wanted(HostName),
     /// Not in the policy.
     Refused(HostName),
 }
@@ -88,8 +108,13 @@ fn find<'a>(question: &Question<'_>, names: &'a Names) -> Found<'a> {
         "arpa" | "invalid" => return Found::Nothing,
         _ => {}
     }
-    if let Some(addresses) = HostName::parse(&text).ok().and_then(|name| names.0.get(&name)) {
-        return Found::Addresses(addresses);
+    if let Ok(name) = HostName::parse(&text) {
+        if let Some(addresses) = names.names.get(&name) {
+            return Found::Addresses(addresses);
+        }
+        if names.zones.iter().any(|zone| name.is_below(zone)) {
+            return Found::Wanted(name);
+        }
     }
     // Of a service's name (`_https._tcp.api.example`) what a policy could list is the host's.
     let mut host = text.as_str();
@@ -99,7 +124,7 @@ fn find<'a>(question: &Question<'_>, names: &'a Names) -> Found<'a> {
         host = rest;
     }
     match HostName::parse(host) {
-        Ok(name) if !names.0.contains_key(&name) => Found::Refused(name),
+        Ok(name) if !names.names.contains_key(&name) => Found::Refused(name),
         _ => Found::Nothing,
     }
 }
@@ -110,6 +135,8 @@ struct Draft<'a> {
     flags: u16,
     question: &'a [u8],
     edns: Option<Edns>,
+    /// How long it may be.
+    most: usize,
 }
 
 impl Draft<'_> {
@@ -117,8 +144,8 @@ impl Draft<'_> {
         self.finish(code, 0, &[])
     }
 
-    /// The addresses of the type asked for, as many as fit. What does not fit is left out without a sign: a
-    /// client that is told of a truncation asks again over TCP, which is closed.
+    /// The addresses of the type asked for, as many as fit. What does not fit is left out without a sign: the gate goes
+    /// by names, and of what is opened by address a few are enough.
     fn with_addresses(&self, kind: Kind, addresses: &[IpAddr]) -> Reply {
         let fixed = HEADER + self.question.len() + self.opt(Code::Ok).len();
         let mut records = Vec::new();
@@ -145,8 +172,11 @@ impl Draft<'_> {
     }
 
     fn limit(&self) -> usize {
+        if self.most > MAX_SIZE {
+            return self.most;
+        }
         let taken = self.edns.map_or(PLAIN_SIZE, |edns| usize::from(edns.size).max(PLAIN_SIZE));
-        taken.min(MAX_SIZE).min(MAX_GROWTH * self.message.len())
+        taken.min(self.most)
     }
 
     fn finish(&self, code: Code, answers: u16, records: &[u8]) -> Reply {
@@ -160,7 +190,7 @@ impl Draft<'_> {
         bytes.extend_from_slice(self.question);
         bytes.extend_from_slice(records);
         bytes.extend(opt);
-        Reply { bytes, refused: None }
+        Reply { bytes, refused: None, wanted: None }
     }
 
     /// An OPT record without options, where the question has one.

@@ -30,6 +30,15 @@ pub const EMBEDDED_RESOLVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 /// Where on loopback the daemon's responder answers DNS questions.
 pub const RESPONDER_PORT: u16 = 15353;
 
+/// Where on loopback the gate takes connections to port 443.
+pub const GATE_TLS_PORT: u16 = 15443;
+
+/// Where on loopback the gate takes connections to port 80, and proxy requests.
+pub const GATE_HTTP_PORT: u16 = 15080;
+
+/// The TCP ports of ours that flows are redirected to.
+const OUR_TCP_PORTS: [u16; 3] = [RESPONDER_PORT, GATE_TLS_PORT, GATE_HTTP_PORT];
+
 /// Who may send the embedded resolver's questions upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Upstream {
@@ -75,22 +84,22 @@ pub fn plan(upstream: &Upstream) -> Ruleset {
             // Nobody in the container may route for others, or for a namespace of their own.
             chain("forward", ChainKind::Filter, InetHook::Forward, 0, refuse()),
             chain("leave", ChainKind::Filter, InetHook::PostRouting, 0, leave()),
-            chain("questions", ChainKind::Nat, InetHook::LocalOut, BEFORE_DOCKERS_NAT, questions(upstream)),
+            chain("divert", ChainKind::Nat, InetHook::LocalOut, BEFORE_DOCKERS_NAT, divert(upstream)),
             Chain { name: "dns".to_owned(), base: None, rules: dns(upstream) },
         ],
     }
 }
 
 fn output() -> Vec<Vec<Expr>> {
-    let mut rules = vec![
-        // A question of the daemon's that was redirected: whoever asked from the same port before has left a
-        // connection tracking entry. What answers users must not answer the daemon, which opens what it learns.
-        rule(&[
-            mark(),
-            l4(UDP),
-            destination_port(RESPONDER_PORT),
-            vec![Expr::Counter, Expr::Verdict(Verdict::Drop)],
-        ]),
+    // What the daemon sends and was redirected: whoever used the same port before has left a connection tracking entry.
+    // What answers users must not answer the daemon, which opens what it learns, and connects where it was asked to.
+    let not_back = |protocol: u8, port: u16| {
+        let drop = vec![Expr::Counter, Expr::Verdict(Verdict::Drop)];
+        rule(&[mark(), l4(protocol), destination_port(port), drop])
+    };
+    let mut rules = vec![not_back(UDP, RESPONDER_PORT)];
+    rules.extend(OUR_TCP_PORTS.map(|port| not_back(TCP, port)));
+    rules.extend([
         // Neighbour and router solicitation and advertisement (RFC 4861): without them IPv6 has no neighbours,
         // and a solicitation may have no source address yet.
         rule(&[l4(ICMPV6), icmp_type(133), vec![accept()]]),
@@ -110,25 +119,28 @@ fn output() -> Vec<Vec<Expr>> {
             not_established(),
             vec![Expr::Counter, Expr::Verdict(Verdict::Drop)],
         ]),
-        // Redirected questions. Their interface is still the one that they would have left by, hence by address;
-        // the chain "leave" sees to it that they go nowhere but to loopback.
-        rule(&[ipv4_destination([127, 0, 0, 1]), l4(UDP), destination_port(RESPONDER_PORT), vec![accept()]]),
-        rule(&[
-            ipv6_destination(Ipv6Addr::LOCALHOST.octets()),
-            l4(UDP),
-            destination_port(RESPONDER_PORT),
-            vec![accept()],
-        ]),
+    ]);
+    // Redirected questions and connections. Their interface is still the one that they would have left by, hence by
+    // address; the chain "leave" sees to it that they go nowhere but to loopback.
+    let to_us = |protocol: u8, port: u16| {
+        [ipv4_destination([127, 0, 0, 1]), ipv6_destination(Ipv6Addr::LOCALHOST.octets())]
+            .map(|address| rule(&[address, l4(protocol), destination_port(port), vec![accept()]]))
+    };
+    rules.extend(to_us(UDP, RESPONDER_PORT));
+    rules.extend(OUR_TCP_PORTS.iter().flat_map(|port| to_us(TCP, *port)));
+    rules.extend([
         // DNS stands before "established": a question's port can be taken over by somebody else while the
         // connection tracking entry of the daemon's own question lives.
         rule(&[ipv4_destination(EMBEDDED_RESOLVER.octets()), vec![jump("dns")]]),
         rule(&[l4(UDP), destination_port(DNS_PORT), vec![jump("dns")]]),
         rule(&[l4(TCP), destination_port(DNS_PORT), vec![jump("dns")]]),
         rule(&[established(), begun_under_this_table(), vec![accept()]]),
+        // What the daemon connects to, which is what the gate was asked for.
+        rule(&[mark(), l4(TCP), mark_connection(), vec![accept()]]),
         rule(&[loopback(), vec![accept()]]),
         rule(&[endpoint(ALLOW4), mark_connection(), vec![accept()]]),
         rule(&[endpoint(ALLOW6), mark_connection(), vec![accept()]]),
-    ];
+    ]);
     rules.extend(refuse());
     rules
 }
@@ -156,29 +168,39 @@ fn leave() -> Vec<Vec<Expr>> {
     ]
 }
 
-/// Sends DNS questions over UDP to the responder: all but those that may leave, and those to servers on
-/// loopback. The counter tells `verify` that a question was answered here.
-fn questions(upstream: &Upstream) -> Vec<Vec<Expr>> {
-    let redirect = || {
-        let to = Expr::Port { port: RESPONDER_PORT, to: REG };
-        [l4(UDP), destination_port(DNS_PORT), vec![Expr::Counter, to, Expr::Redirect { port: REG }]].concat()
+/// Sends DNS questions to the responder and connections that name their host to the gate: all but the daemon's own,
+/// those to servers on loopback, and the embedded resolver's questions. The counter tells `verify` that a question was
+/// answered here.
+fn divert(upstream: &Upstream) -> Vec<Vec<Expr>> {
+    let to = |protocol: u8, port: u16, ours: u16| {
+        let to = Expr::Port { port: ours, to: REG };
+        [l4(protocol), destination_port(port), vec![Expr::Counter, to, Expr::Redirect { port: REG }]].concat()
     };
-    let mut rules = leaving_questions(upstream);
-    rules.push(rule(&[ipv4_destination(EMBEDDED_RESOLVER.octets()), redirect()]));
+    let questions = || [to(UDP, DNS_PORT, RESPONDER_PORT), to(TCP, DNS_PORT, RESPONDER_PORT)];
+    let mut rules = leaving_questions(upstream, &destination_port(DNS_PORT));
+    rules.extend(questions().map(|to| rule(&[ipv4_destination(EMBEDDED_RESOLVER.octets()), to])));
     rules.push(rule(&[loopback(), vec![accept()]]));
-    rules.push(redirect());
+    rules.extend(questions());
+    rules.extend([(443, GATE_TLS_PORT), (80, GATE_HTTP_PORT)].map(|(port, ours)| to(TCP, port, ours)));
     rules
 }
 
-/// The questions that may leave: the daemon's, and the embedded resolver's to its upstreams.
-fn leaving_questions(upstream: &Upstream) -> Vec<Vec<Expr>> {
+/// The questions that may leave: the daemon's, and the embedded resolver's to its upstreams. `to_dns` tells questions
+/// from other packets, where there are others.
+fn leaving_questions(upstream: &Upstream, to_dns: &[Expr]) -> Vec<Vec<Expr>> {
     let mut rules = vec![rule(&[mark(), vec![accept()]])];
+    let to_dns = || to_dns.to_vec();
     let uid_0 = meta_is(MetaKey::SkUid, 0_u32.to_ne_bytes().to_vec());
     match upstream {
         Upstream::None => {}
         Upstream::Known(servers) => {
             for server in servers {
-                rules.push(rule(&[uid_0.clone(), ipv4_destination(server.octets()), vec![accept()]]));
+                rules.push(rule(&[
+                    uid_0.clone(),
+                    ipv4_destination(server.octets()),
+                    to_dns(),
+                    vec![accept()],
+                ]));
             }
         }
         Upstream::Unknown => {
@@ -188,6 +210,7 @@ fn leaving_questions(upstream: &Upstream) -> Vec<Vec<Expr>> {
                 meta_is(MetaKey::NfProto, vec![NFPROTO_IPV4]),
                 load_ipv4_destination(),
                 vec![Expr::Cmp { from: REG, op: CmpOp::Neq, data: EMBEDDED_RESOLVER.octets().to_vec() }],
+                to_dns(),
                 vec![accept()],
             ]));
         }
@@ -198,7 +221,7 @@ fn leaving_questions(upstream: &Upstream) -> Vec<Vec<Expr>> {
 /// What is left of DNS: the questions that may leave, and servers on loopback, which themselves get no further
 /// than anybody else. Questions over UDP come here only if they could not be redirected.
 fn dns(upstream: &Upstream) -> Vec<Vec<Expr>> {
-    let mut rules = leaving_questions(upstream);
+    let mut rules = leaving_questions(upstream, &[]);
     // Before loopback, which the embedded resolver is on.
     rules.extend(
         refuse().into_iter().map(|refusal| [ipv4_destination(EMBEDDED_RESOLVER.octets()), refusal].concat()),

@@ -172,15 +172,14 @@ mod tests {
         assert!(tamper(&|held| held.clear()).contains("absent or dormant"));
         assert!(tamper(&|held| drop(held.remove(0))).contains("chain output is absent"));
         assert!(tamper(&|held| held[0].base = None).contains("not hooked in"));
-        let questions =
-            |held: &mut Vec<Chain>| held.iter().position(|chain| chain.name == "questions").unwrap();
+        let questions = |held: &mut Vec<Chain>| held.iter().position(|chain| chain.name == "divert").unwrap();
         assert!(tamper(&|held| drop(held[0].rules.pop())).contains("rules instead of"));
         assert!(
             tamper(&|held| {
                 let index = questions(held);
                 held[index].base.as_mut().unwrap().priority = -90;
             })
-            .contains("chain questions is not hooked in")
+            .contains("chain divert is not hooked in")
         );
         assert!(
             tamper(&|held| {
@@ -191,7 +190,7 @@ mod tests {
                 });
                 *port.unwrap() = 53;
             })
-            .contains("of chain questions was changed")
+            .contains("of chain divert was changed")
         );
         assert!(tamper(&|held| held[0].rules.swap(0, 1)).contains("rule 1 of chain output"));
         let renamed = |held: &mut Vec<Chain>| {

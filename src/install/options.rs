@@ -84,7 +84,7 @@ pub enum OptionError {
     #[error("the option `npmRegistry` cannot be used: {0}")]
     Registry(UrlError),
     /// Not a policy.
-    #[error("the option `allow` cannot be used: {0}")]
+    #[error("the options `presets` and `allow` cannot be used: {0}")]
     Allow(#[from] PolicyError),
     /// An environment that is not text.
     #[error("the environment variable {0} is not UTF-8")]
@@ -134,7 +134,7 @@ pub fn parse(
     Ok(Command::Install(Box::new(Options {
         version: Wanted::parse(&version).ok_or(OptionError::Version(version))?,
         from,
-        policy: Policy::from_options(&text("ALLOW")?)?,
+        policy: Policy::new(&text("PRESETS")?, &text("ALLOW")?)?,
         users: vec![text("_REMOTE_USER")?, text("_CONTAINER_USER")?],
         root,
         source: source.map_or_else(own_folder, Ok)?,
@@ -226,7 +226,16 @@ mod tests {
                 &[("NPMREGISTRY", "http://r.example/")],
                 "the option `npmRegistry` cannot be used: `http://r.example/` is plain http",
             ),
-            (&[], &[("ALLOW", "https://x.example/")], "the option `allow` cannot be used: allow entry"),
+            (
+                &[],
+                &[("PRESETS", "claude, svn")],
+                "there is no preset 'svn'; there are: claude, vscode, original, github",
+            ),
+            (
+                &[],
+                &[("ALLOW", "https://x.example/")],
+                "the options `presets` and `allow` cannot be used: allow entry",
+            ),
         ] {
             let error = parsed(args, variables).unwrap_err();
             assert!(error.contains(part), "{error}");

@@ -2,6 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::name::HostName;
+
+/// A metadata service among private addresses.
+const AWS_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+
 /// Why an address in an answer is not used: the range it lies in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the answer {address} is {range}, which a listed name may not lead to")]
@@ -14,7 +19,16 @@ pub struct RefusedAddress {
 
 /// Refuses addresses that would lead a public name to the host, its network or a metadata service
 /// (DNS rebinding). Ranges: IANA special-purpose address registries (RFC 6890).
-pub fn check_answer(address: IpAddr) -> Result<IpAddr, RefusedAddress> {
+///
+/// Names of this network, siblings and the host, may have private addresses: nobody outside can say what they mean.
+pub fn check_answer(name: &HostName, address: IpAddr) -> Result<IpAddr, RefusedAddress> {
+    let is_private = match address {
+        IpAddr::V4(v4) => v4.is_private(),
+        IpAddr::V6(v6) => v6.segments()[0] & 0xfe00 == 0xfc00 && v6 != AWS_METADATA,
+    };
+    if name.is_local() && is_private {
+        return Ok(address);
+    }
     let range = match address {
         IpAddr::V4(v4) => refused_v4(v4),
         IpAddr::V6(v6) => refused_v6(v6),
@@ -102,7 +116,27 @@ mod tests {
             ("fe80::1", false),
             ("ff02::1", false),
         ] {
-            assert_eq!(check_answer(address.parse().unwrap()).is_ok(), allowed, "{address}");
+            let (public, address) = (HostName::parse("a.example").unwrap(), address.parse().unwrap());
+            assert_eq!(check_answer(&public, address).is_ok(), allowed, "{address}");
+        }
+    }
+
+    #[test]
+    fn names_of_this_network_may_have_private_addresses() {
+        for (name, address, allowed) in [
+            ("db", "172.18.0.3", true),
+            ("db", "fd12::3", true),
+            ("host.docker.internal", "192.168.65.254", true),
+            ("db.example", "172.18.0.3", false),
+            ("db", "203.0.113.1", true),
+            ("db", "127.0.0.1", false),
+            ("db", "169.254.169.254", false),
+            ("db", "fd00:ec2::254", false),
+            ("db", "::ffff:172.18.0.3", false),
+            ("db", "fe80::1", false),
+        ] {
+            let (name, address) = (HostName::parse(name).unwrap(), address.parse().unwrap());
+            assert_eq!(check_answer(&name, address).is_ok(), allowed, "{name} {address}");
         }
     }
 }

@@ -15,9 +15,12 @@ pub enum NameError {
     /// The text is empty or longer than 253 bytes (RFC 1035 section 2.3.4).
     #[error("a host name has 1 to 253 characters")]
     Length,
-    /// Wildcards cannot be resolved ahead of a connection.
-    #[error("is a wildcard, and only whole host names can be listed")]
+    /// A wildcard in another place than in front of a zone.
+    #[error("has a wildcard that is not in front of a zone, as in *.example.com")]
     Wildcard,
+    /// A wildcard over names of everybody's.
+    #[error("is a wildcard over zones of everybody's; write it with one label more, as in *.example.com")]
+    TooWide,
     /// Addresses go stale and hide who is behind them.
     #[error("is an IP address, and only host names can be listed")]
     Address,
@@ -25,6 +28,9 @@ pub enum NameError {
     #[error("has a label that is not 1 to 63 letters, digits and inner hyphens")]
     Label,
 }
+
+/// What Docker calls the machine that containers run on.
+const LOCAL_NAMES: [&str; 2] = ["host.docker.internal", "gateway.docker.internal"];
 
 impl HostName {
     /// Parses and lower-cases a host name.
@@ -47,6 +53,16 @@ impl HostName {
             return Err(NameError::Address);
         }
         Ok(Self(text.to_ascii_lowercase()))
+    }
+
+    /// Whether it is a name of this network: a sibling, or what Docker calls the host.
+    pub fn is_local(&self) -> bool {
+        !self.0.contains('.') || LOCAL_NAMES.contains(&self.as_str())
+    }
+
+    /// Whether it is a name in a zone, with at least one label more.
+    pub fn is_below(&self, zone: &Self) -> bool {
+        self.0.strip_suffix(zone.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
     }
 
     /// The name as text.

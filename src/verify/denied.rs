@@ -1,13 +1,14 @@
 //! Ways out that must be refused, each tried.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use rustix::io::Errno;
 
 use super::{Outcome, Row};
+use crate::egress::message::frame;
 use crate::egress::resolv_conf::ResolvConf;
 use crate::{client, paths};
 
@@ -16,22 +17,22 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// TCP, UDP (QUIC's port) and DNS to addresses that nobody has, over both families, and DNS to the resolver.
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = vec![
-        row("net.tcp4", "TCP to an address that is not allowed is refused", tcp("192.0.2.1:443")),
+        row("net.tcp4", "TCP to an address that is not allowed is refused", tcp("192.0.2.1:8443")),
         row(
             "net.tcp6",
             "TCP over IPv6 to an address that is not allowed is refused",
-            tcp("[2001:db8:ffff::1]:443"),
+            tcp("[2001:db8:ffff::1]:8443"),
         ),
         row("net.udp4", "UDP (QUIC) is refused", udp("192.0.2.1:443")),
         row("net.udp6", "UDP (QUIC) over IPv6 is refused", udp("[2001:db8:ffff::1]:443")),
-        dns("net.dns4", "192.0.2.53:53".parse().ok()),
-        dns("net.dns6", "[2001:db8:ffff::53]:53".parse().ok()),
-        row("net.dns-tcp4", "DNS over TCP is refused", tcp("192.0.2.53:53")),
-        row("net.dns-tcp6", "DNS over TCP and IPv6 is refused", tcp("[2001:db8:ffff::53]:53")),
+        dns("net.dns4", "192.0.2.53:53".parse().ok(), exchange),
+        dns("net.dns6", "[2001:db8:ffff::53]:53".parse().ok(), exchange),
+        dns("net.dns-tcp4", "192.0.2.53:53".parse().ok(), exchange_tcp),
+        dns("net.dns-tcp6", "[2001:db8:ffff::53]:53".parse().ok(), exchange_tcp),
     ];
     let text = fs::read_to_string(paths::RESOLV_CONF).unwrap_or_default();
     for server in ResolvConf::parse(&text).servers {
-        rows.push(dns(format!("net.resolver.{server}"), Some(SocketAddr::new(server, 53))));
+        rows.push(dns(format!("net.resolver.{server}"), Some(SocketAddr::new(server, 53)), exchange));
     }
     rows
 }
@@ -56,7 +57,7 @@ pub(super) fn row(id: impl Into<String>, claim: &'static str, met: Met) -> Row {
 }
 
 /// A datagram that the output hook refuses fails with EPERM, which nothing from afar can cause.
-fn judge(error: &io::Error) -> Met {
+pub(super) fn judge(error: &io::Error) -> Met {
     match error.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::PERM) => Met::Refused(error.to_string()),
         Some(Errno::NETUNREACH | Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT) => Met::NoRoute,
@@ -87,7 +88,7 @@ fn judge_tcp(error: &io::Error) -> Met {
     }
 }
 
-fn refused_packets() -> Option<u64> {
+pub(super) fn refused_packets() -> Option<u64> {
     client::status().ok().map(|status| status.refused_packets)
 }
 
@@ -103,7 +104,11 @@ pub(super) fn udp(target: &str) -> Met {
 
 /// A question to any server must end here: nothing that is asked may leave (no DNS tunnel). That something
 /// answers does not show it, as networks answer in servers' places, too; that the table has counted does.
-fn dns(id: impl Into<String>, server: Option<SocketAddr>) -> Row {
+fn dns(
+    id: impl Into<String>,
+    server: Option<SocketAddr>,
+    exchange: fn(SocketAddr, &[u8]) -> io::Result<Vec<u8>>,
+) -> Row {
     let claim = "a DNS question, whomever it is for, is answered here and does not leave";
     let Some(server) = server else { return row(id, claim, Met::NoRoute) };
     let before = refused_packets();
@@ -166,6 +171,18 @@ fn exchange(target: SocketAddr, payload: &[u8]) -> io::Result<Vec<u8>> {
     Ok(answer)
 }
 
+/// The same over TCP, each message with its length before it (RFC 1035 section 4.2.2).
+fn exchange_tcp(target: SocketAddr, message: &[u8]) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect_timeout(&target, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(&frame(message).unwrap_or_default())?;
+    let mut len = [0; 2];
+    stream.read_exact(&mut len)?;
+    let mut answer = vec![0; usize::from(u16::from_be_bytes(len))];
+    stream.read_exact(&mut answer)?;
+    Ok(answer)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,7 +221,7 @@ mod tests {
         });
         assert!(matches!(udp(&target.to_string()), Met::Open(_)));
         // An answer that nobody here counted, as a network's own resolver would give it.
-        assert_eq!(dns("x", Some(target)).outcome, Outcome::Fail);
+        assert_eq!(dns("x", Some(target), exchange).outcome, Outcome::Fail);
     }
 
     #[test]

@@ -38,7 +38,7 @@ const PORTS: [u16; 20] = [
 /// Where the attacker's host sends datagrams back.
 const ECHO: u16 = 4000;
 /// Where clients look for a proxy in the container: the gate's listener, once there is a gate.
-pub(crate) const PROXY_PORT: u16 = 3128;
+pub(crate) const PROXY_PORT: u16 = 15080;
 /// Another container's proxy, which serves whoever asks.
 const RELAY_PORT: u16 = 3129;
 

@@ -7,15 +7,34 @@ use std::sync::Arc;
 use stand_in::world::{Answer, Clock, Lookup, WhoseAddress};
 
 /// What the container's policy allows, in the policy file's form.
-pub(crate) const POLICY: &str = r#"{"format":1,"allow":{
-    "api.example":[80,443], "shared.example":[80,443], "www.example":[443], "many.example":[443],
-    "relay.example":[80], "rotate.example":[443], "silent.example":[443],
-    "case.example":[443], "types.example":[443], "timing.example":[443], "edns.example":[443], "svcb.example":[443],
-    "extra.example":[443], "class.example":[443], "update.example":[443],
-    "hosts.example":[443], "resolv.example":[443], "rebind-loopback.example":[80],
-    "rebind-metadata.example":[80], "rebind-gateway.example":[80], "rebind-sibling.example":[80],
-    "rebind-ula.example":[80], "rebind-mapped.example":[80], "rebind-nat64.example":[80],
-    "rebind-cname.example":[80], "rebind-flip.example":[80], "rebind-mixed.example":[80]}}"#;
+pub(crate) const POLICY: &str = r#"{"format":2,"rules":[
+    {"name":"api.example","ports":[80,443],"from":"test"},
+    {"name":"shared.example","ports":[80,443],"from":"test"},
+    {"name":"www.example","ports":[443],"from":"test"},
+    {"name":"many.example","ports":[443],"from":"test"},
+    {"name":"relay.example","ports":[80],"from":"test"},
+    {"name":"rotate.example","ports":[443],"from":"test"},
+    {"name":"silent.example","ports":[443],"from":"test"},
+    {"name":"case.example","ports":[443],"from":"test"},
+    {"name":"types.example","ports":[443],"from":"test"},
+    {"name":"timing.example","ports":[443],"from":"test"},
+    {"name":"edns.example","ports":[443],"from":"test"},
+    {"name":"svcb.example","ports":[443],"from":"test"},
+    {"name":"extra.example","ports":[443],"from":"test"},
+    {"name":"class.example","ports":[443],"from":"test"},
+    {"name":"update.example","ports":[443],"from":"test"},
+    {"name":"hosts.example","ports":[443],"from":"test"},
+    {"name":"resolv.example","ports":[443],"from":"test"},
+    {"name":"rebind-loopback.example","ports":[80],"from":"test"},
+    {"name":"rebind-metadata.example","ports":[80],"from":"test"},
+    {"name":"rebind-gateway.example","ports":[80],"from":"test"},
+    {"name":"rebind-sibling.example","ports":[80],"from":"test"},
+    {"name":"rebind-ula.example","ports":[80],"from":"test"},
+    {"name":"rebind-mapped.example","ports":[80],"from":"test"},
+    {"name":"rebind-nat64.example","ports":[80],"from":"test"},
+    {"name":"rebind-cname.example","ports":[80],"from":"test"},
+    {"name":"rebind-flip.example","ports":[80],"from":"test"},
+    {"name":"rebind-mixed.example","ports":[80],"from":"test"}]}"#;
 
 const ROTATING: u8 = 101;
 const ROTATING_HOSTS: u32 = 8;

@@ -11,12 +11,27 @@ fn names() -> Names {
     };
     let many: Vec<String> = (0..100).map(|n| format!("203.0.113.{n}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    Names(BTreeMap::from([
-        entry("both.example", &["203.0.113.1", "2001:db8::1"]),
-        entry("four.example", &["203.0.113.4"]),
-        entry("soon.example", &[]),
-        entry("many.example", &many),
-    ]))
+    Names {
+        zones: vec![HostName::parse("zone.example").unwrap()],
+        names: BTreeMap::from([
+            entry("both.example", &["203.0.113.1", "2001:db8::1"]),
+            entry("four.example", &["203.0.113.4"]),
+            entry("soon.example", &[]),
+            entry("many.example", &many),
+        ]),
+    }
+}
+
+#[test]
+fn a_name_below_a_listed_zone_is_wanted_before_it_is_answered() {
+    let wanted = |name: &str| {
+        let question = packet(name, QTYPE::TYPE(TYPE::A)).build_bytes_vec().unwrap();
+        let reply = reply(&question, &names()).unwrap();
+        (reply.wanted.map(|name| name.to_string()), reply.refused.map(|name| name.to_string()))
+    };
+    assert_eq!(wanted("A.b.zone.example"), (Some("a.b.zone.example".to_owned()), None));
+    assert_eq!(wanted("zone.example"), (None, Some("zone.example".to_owned())));
+    assert_eq!(wanted("four.example"), (None, None));
 }
 
 fn packet(name: &str, kind: QTYPE) -> Packet<'_> {
@@ -195,13 +210,13 @@ fn holds(message: &[u8]) -> Result<(), TestCaseError> {
     prop_assert_eq!(&reply.bytes[..2], &message[..2]);
     prop_assert!(reply.bytes[2] & 0x80 != 0);
     if let Some(name) = &reply.refused {
-        prop_assert!(!names.0.contains_key(name));
+        prop_assert!(!names.names.contains_key(name));
         prop_assert_eq!(reply.bytes[3] & 15, Code::NoSuchName as u8);
     }
     if reply.bytes[6..8] != [0, 0] {
         let read = Packet::parse(&reply.bytes).map_err(|error| TestCaseError::fail(error.to_string()))?;
         let asked = read.questions[0].qname.to_string().to_ascii_lowercase();
-        let known = HostName::parse(&asked).is_ok_and(|name| names.0.contains_key(&name));
+        let known = HostName::parse(&asked).is_ok_and(|name| names.names.contains_key(&name));
         let local = asked.rsplit('.').next() == Some("localhost");
         prop_assert!(known || local, "an address for {asked}");
     }

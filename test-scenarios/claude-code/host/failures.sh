@@ -76,8 +76,8 @@ settled() {
 # The probe, as whatever `claude` starts: refused by the shim, or started and closed in.
 agent_reaches() {
     docker exec --user vscode "$1" agent-sandbox exec bash -c '
-        exec 3<>"/dev/tcp/$0/80" && printf "GET / HTTP/1.0\r\n\r\n" >&3 &&
-            timeout 5 grep -q "stand-in reached" <&3' "$2" >/dev/null 2>&1
+        exec 3<>"/dev/tcp/$0/80" && printf "GET / HTTP/1.1\r\nHost: $1\r\n\r\n" >&3 &&
+            timeout 5 grep -q "stand-in reached" <&3' "$2" "$(host_of "$2")" >/dev/null 2>&1
 }
 
 note() { printf 'NOTE %-42s %-7s %-9s %s\n' "$@"; }

@@ -109,22 +109,29 @@ started_by() {
     [ -n "$container" ]
 }
 
-# Whether a user in the container gets a page from a host; by bash, or by busybox where there is none.
+# Whether a user in the container gets a page from a host, by its address or its name, at port 80 or another; by bash, or
+# by busybox where there is none.
 reaches() {
     # shellcheck disable=SC2016 # the inner shells expand
     docker exec --user "$remote" "$1" sh -c '
         if command -v bash; then
-            exec bash -c "exec 3<>\"/dev/tcp/\$0/80\" && printf \"GET / HTTP/1.0\r\n\r\n\" >&3 &&
-                timeout 5 grep -q \"stand-in reached\" <&3" "$0"
+            exec bash -c "exec 3<>\"/dev/tcp/\$0/\$1\" &&
+                printf \"GET / HTTP/1.1\r\nHost: \$2\r\nConnection: close\r\n\r\n\" >&3 &&
+                timeout 5 grep -q \"stand-in reached\" <&3" "$0" "$1" "$2"
         fi
         case "$0" in *:*) host="[$0]" ;; *) host=$0 ;; esac
-        timeout 5 wget -q -O - "http://$host/" | grep -q "stand-in reached"' "$2" >/dev/null 2>&1
+        timeout 5 wget -q -O - --header "Host: $2" "http://$host:$1/" | grep -q "stand-in reached"
+    ' "$2" "${3:-80}" "$(host_of "$2")" >/dev/null 2>&1
 }
 evil4=203.0.113.66
 evil6=2001:db8:113::66
+# What a request to an address says of whom it is for.
+host_of() { case "$1" in "$evil4" | "$evil6") echo evil.test.example ;; *) echo "$1" ;; esac; }
 
-# Whether any address of the forbidden host can be reached.
-reaches_evil() { reaches "$1" "$evil4" || reaches "$1" "$evil6"; }
+# Whether any address of the forbidden host can be reached, where the gate judges by name or at another port.
+reaches_evil() {
+    reaches "$1" "$evil4" || reaches "$1" "$evil6" || reaches "$1" "$evil4" 8080 || reaches "$1" "$evil6" 8080
+}
 
 # The daemon's pid in the container; none is a failure of the test.
 daemon_of() {

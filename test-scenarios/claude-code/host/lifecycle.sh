@@ -28,7 +28,10 @@ hammer() {
             end=$((SECONDS + 2))
             while [ $SECONDS -lt $end ]; do
                 for host in 203.0.113.66 2001:db8:113::66; do
-                    { exec 3<>"/dev/tcp/$host/80"; } 2>/dev/null && echo open && exit
+                    { exec 3<>"/dev/tcp/$host/8080"; } 2>/dev/null && echo open && exit
+                    { exec 3<>"/dev/tcp/$host/80"; } 2>/dev/null &&
+                        printf "GET / HTTP/1.1\r\nHost: evil.test.example\r\n\r\n" >&3 &&
+                        read -r -t 0.5 answer <&3 && [[ $answer = *200* ]] && echo open && exit
                     { echo probe >"/dev/udp/$host/443"; } 2>/dev/null && echo open && exit
                 done
                 echo "closed ${f[21]}"

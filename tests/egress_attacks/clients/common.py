@@ -22,7 +22,6 @@ ECHO = 4000
 
 ROWS = {}
 
-BY_ADDRESS = "a listed name opens its address, whatever name is asked for there"
 FRONTED = "the listed host itself serves another's content, which only its own certificate could tell"
 INBOUND = "connections from outside are answered, as ports that are published need it"
 

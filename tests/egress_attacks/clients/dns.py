@@ -111,10 +111,10 @@ def _():
         ask(question("types.example", kind))
 
 
-@row("dns.timing", "DNS timing channels (Zander et al., 2007)", "=dns q=timing.example type=1 count=8", limit=8)
+@row("dns.timing", "DNS timing channels (Zander et al., 2007)", "=dns q=timing.example type=1 count=24", limit=10)
 def _():
     """A listed name with data in the times at which it is asked for."""
-    for gap in (1, 0, 0, 1, 1, 0, 1, 0, 0, 0):
+    for gap in (1, 0, 0, 1, 1, 0, 1, 0, 0, 0) * 3:
         ask(question("timing.example"))
         time.sleep(0.02 + gap * 0.05)
 

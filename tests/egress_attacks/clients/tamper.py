@@ -54,8 +54,7 @@ def _():
 
 
 @row("tamper.resolv_conf", "whoever names the resolver names the addresses", "evil:443 tls sni=resolv.example",
-     user="root", phase="apart", limit=50,
-     open="the daemon follows resolv.conf, which uid 0 may write")
+     user="root", phase="apart", limit=50)
 def _():
     """uid 0 names the attacker's DNS server as the container's, and waits for the daemon to ask it."""
     with open("/etc/resolv.conf", "r+") as file:
@@ -83,7 +82,7 @@ def _():
     with open(path) as file:
         old = file.read()
     with open(path, "w") as file:
-        file.write(old.replace('"allow":{', '"allow":{"www.evil.test":[8080],', 1))
+        file.write(old.replace('"rules":[', '"rules":[{"name":"www.evil.test","ports":[8080],"from":"evil"},', 1))
     print("ready", flush=True)
     try:
         for _ in range(8):

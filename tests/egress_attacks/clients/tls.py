@@ -80,63 +80,62 @@ def _():
 
 
 @row("tls.shared_address", "one address for many names; Wei: Domain Shadowing (USENIX Security 2021)",
-     f"shared:443 tls sni={TENANT}", open=BY_ADDRESS)
+     f"shared:443 tls sni={TENANT}")
 def _():
     """Another tenant's name at the address that a listed name has, too."""
     tls(SHARED, 443, TENANT, get(TENANT))
 
 
-@row("tls.shared_address6", "one address for many names", f"shared:443 tls sni={TENANT}", open=BY_ADDRESS)
+@row("tls.shared_address6", "one address for many names", f"shared:443 tls sni={TENANT}")
 def _():
     """Another tenant's name at a listed name's IPv6 address."""
     tls(SHARED6, 443, TENANT, get(TENANT))
 
 
-@row("tls.no_name", f"{RFC6066}; domainless fronting (Fifield)", "shared:443 tls sni=-", open=BY_ADDRESS)
+@row("tls.no_name", f"{RFC6066}; domainless fronting (Fifield)", "shared:443 tls sni=-")
 def _():
     """No name at all: the host's default tenant answers."""
     tls(SHARED, 443, None, get(TENANT))
 
 
-@row("tls.address_as_name", RFC6066, "shared:443 raw 203.0.113.20", open=BY_ADDRESS)
+@row("tls.address_as_name", RFC6066, "shared:443 raw 203.0.113.20")
 def _():
     """An address in the place of a name."""
     send_hello(sni(SHARED.encode()))
 
 
-@row("tls.case_and_dot", "normalisation: case and the trailing dot", "shared:443 raw EVIL-Tenant.Example.",
-     open=BY_ADDRESS)
+@row("tls.case_and_dot", "normalisation: case and the trailing dot", "shared:443 raw EVIL-Tenant.Example.")
 def _():
     """Another tenant's name in other case, with a dot behind it."""
     send_hello(sni(b"EVIL-Tenant.Example."))
 
 
-@row("tls.nul", "Marlinspike: null prefix attacks (2009)", f"shared:443 raw {TENANT}", open=BY_ADDRESS)
+@row("tls.nul", "Marlinspike: null prefix attacks (2009)", f"shared:443 raw {TENANT}")
 def _():
     """A listed name, a NUL, and another tenant's name."""
     send_hello(sni(b"shared.example\0." + TENANT.encode()))
 
 
-@row("tls.two_names", RFC6066, f"shared:443 raw {TENANT}", open=BY_ADDRESS)
+@row("tls.two_names", RFC6066, f"shared:443 raw {TENANT}")
 def _():
     """Two names in one list, of which the first is listed."""
     send_hello(sni(b"shared.example", TENANT.encode()))
 
 
-@row("tls.two_lists", "RFC 8446, 4.2 (an extension twice)", f"shared:443 raw {TENANT}", open=BY_ADDRESS)
+@row("tls.two_lists", "RFC 8446, 4.2 (an extension twice)", f"shared:443 raw {TENANT}")
 def _():
     """The extension twice: parsers differ in which they take."""
     send_hello(sni(b"shared.example"), sni(TENANT.encode()))
 
 
-@row("tls.name_type", RFC6066, f"shared:443 raw {TENANT}", open=BY_ADDRESS)
+@row("tls.name_type", RFC6066, f"shared:443 raw {TENANT}")
 def _():
     """A name of an unknown type behind a listed one."""
     entries = b"\0" + vector(b"shared.example") + b"\7" + vector(TENANT.encode())
     send_hello(extension(0, vector(entries)))
 
 
-@row("tls.records", "TLS record fragmentation as zapret and GoodbyeDPI do it", "shared:443 raw", open=BY_ADDRESS)
+@row("tls.records", "TLS record fragmentation as zapret and GoodbyeDPI do it", "shared:443 raw")
 def _():
     """A hello in two records, cut inside another tenant's name."""
     message = hello(sni(TENANT.encode()))
@@ -144,7 +143,7 @@ def _():
     tell(SHARED, 443, record(message[:cut]) + record(message[cut:]))
 
 
-@row("tls.segments", "GoodbyeDPI, zapret: TCP segmentation", "shared:443 raw", open=BY_ADDRESS)
+@row("tls.segments", "GoodbyeDPI, zapret: TCP segmentation", "shared:443 raw")
 def _():
     """A hello in segments of a few bytes."""
     message = record(hello(sni(TENANT.encode())))
@@ -156,7 +155,7 @@ def _():
         listen(sock)
 
 
-@row("tls.ech", "RFC 9849", "shared:443 raw", open=BY_ADDRESS)
+@row("tls.ech", "RFC 9849", "shared:443 raw")
 def _():
     """An encrypted inner hello behind an outer name that is not listed."""
     inner = b"\0" + b"\0\1\0\1" + b"\7" + vector(b"k" * 32) + vector(b"e" * 64 + T)
@@ -171,27 +170,26 @@ def _():
     send_hello(sni(b"shared.example"), extension(0xFE0D, inner))
 
 
-@row("tls.sslv2", "RFC 5246, E.2", "shared:443 raw", open=BY_ADDRESS)
+@row("tls.sslv2", "RFC 5246, E.2", "shared:443 raw")
 def _():
     """A hello of SSL 2, which has no place for a name."""
     body = b"\1\3\1" + struct.pack(">HHH", 3, 0, 16) + b"\0\0\x2f" + T.ljust(16, b"_")
     tell(SHARED, 443, struct.pack(">H", 0x8000 | len(body)) + body)
 
 
-@row("tls.below_a_listed_name", "a wildcard where an exact name is listed", "shared:443 tls sni=deep.shared.example",
-     open=BY_ADDRESS)
+@row("tls.below_a_listed_name", "a wildcard where an exact name is listed", "shared:443 tls sni=deep.shared.example")
 def _():
     """A name below a listed one."""
     tls(SHARED, 443, "deep.shared.example", get("deep.shared.example"))
 
 
-@row("tls.punycode", "RFC 5891; homographs", "shared:443 raw xn--", open=BY_ADDRESS)
+@row("tls.punycode", "RFC 5891; homographs", "shared:443 raw xn--")
 def _():
     """A name that looks like a listed one."""
     send_hello(sni(b"xn--shared-9ya.example"))
 
 
-@row("tls.utf8", "RFC 6066 wants ASCII", "shared:443 raw", open=BY_ADDRESS)
+@row("tls.utf8", "RFC 6066 wants ASCII", "shared:443 raw")
 def _():
     """A full stop of another script in the name, which some normalise to a dot."""
     send_hello(sni(TENANT.replace(".", "\u3002").encode()))
@@ -203,13 +201,13 @@ def _():
     tls(API, 8443, "api.example", get("api.example"))
 
 
-@row("tls.plain_text", "plain text on a port for TLS; anthropics/claude-code#40213", f"shared:443 raw {TENANT}", open=BY_ADDRESS)
+@row("tls.plain_text", "plain text on a port for TLS; anthropics/claude-code#40213", f"shared:443 raw {TENANT}")
 def _():
     """Plain HTTP for another tenant on the port for TLS."""
     tell(SHARED, 443, get(TENANT))
 
 
-@row("tls.padding", "RFC 7685; hellos of post-quantum size and beyond", "shared:443 raw", open=BY_ADDRESS)
+@row("tls.padding", "RFC 7685; hellos of post-quantum size and beyond", "shared:443 raw")
 def _():
     """A name behind so much padding that a small buffer does not hold it."""
     message = hello(extension(21, b"\0" * 60000), sni(TENANT.encode()))
@@ -217,20 +215,19 @@ def _():
     tell(SHARED, 443, data)
 
 
-@row("tls.empty_record", "RFC 8446, 5.1: no handshake record is empty", "shared:443 raw", open=BY_ADDRESS)
+@row("tls.empty_record", "RFC 8446, 5.1: no handshake record is empty", "shared:443 raw")
 def _():
     """An empty record before the hello."""
     tell(SHARED, 443, record(b"") + record(hello(sni(TENANT.encode()))))
 
 
-@row("tls.alert_first", "parsers that skip what they do not expect", "shared:443 raw", open=BY_ADDRESS)
+@row("tls.alert_first", "parsers that skip what they do not expect", "shared:443 raw")
 def _():
     """A warning before the hello."""
     tell(SHARED, 443, b"\x15\3\1\0\2\1\0" + record(hello(sni(TENANT.encode()))))
 
 
-@row("tls.retry_other_name", "RFC 8446, 4.1.2: the second hello after a HelloRetryRequest", f"shared:443 raw {TENANT}",
-     open="the second hello is behind the server's answer; a server must refuse another name in it")
+@row("tls.retry_other_name", "RFC 8446, 4.1.2: the second hello after a HelloRetryRequest", f"shared:443 raw {TENANT}")
 def _():
     """A listed name in the first hello, and another tenant's in the one that the server asks for."""
     with dial(SHARED, 443) as sock:

@@ -13,7 +13,7 @@ GOOD = "shared.example"
 
 
 def web(id, source, seen=RAW, **more):
-    return row(f"http.{id}", source, seen, open=BY_ADDRESS, **more)
+    return row(f"http.{id}", source, seen, **more)
 
 
 def send(text, port=80, address=SHARED):

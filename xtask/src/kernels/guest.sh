@@ -18,7 +18,7 @@ prepare() {
     /bin/busybox --install -s /busybox
     mount -t tmpfs tmpfs /run
     mount -t tmpfs tmpfs /tmp
-    echo '{"format":1,"allow":{"web.test.example":[443]}}' >/etc/agent-sandbox/policy.json
+    echo '{"format":2,"rules":[{"name":"web.test.example","ports":[443],"from":"test"}]}' >/etc/agent-sandbox/policy.json
     echo '127.0.0.1 localhost' >/etc/hosts
     : >/etc/resolv.conf
     echo reached >/srv/index.html
@@ -28,7 +28,7 @@ prepare() {
 # Whether the neighbour answers, and with which error it does not.
 cat >/probe <<'PERL'
 use IO::Socket::INET;
-IO::Socket::INET->new(PeerAddr => "203.0.113.10:443", Timeout => 3) or die "$!\n";
+IO::Socket::INET->new(PeerAddr => "203.0.113.10:8443", Timeout => 3) or die "$!\n";
 PERL
 
 # A container's network: a cable to a neighbour that answers, and no other way.
@@ -39,7 +39,7 @@ make_cell() {
     ip -n cell link add eth0 type veth peer name eth0 netns outside
     printf '%s\n' 'link set lo up' 'addr add 203.0.113.2/24 dev eth0' 'link set eth0 up' | ip -n cell -batch -
     printf '%s\n' 'link set lo up' 'addr add 203.0.113.10/24 dev eth0' 'link set eth0 up' | ip -n outside -batch -
-    ip netns exec outside httpd -f -p 203.0.113.10:443 -h /srv &
+    ip netns exec outside httpd -f -p 203.0.113.10:8443 -h /srv &
     server=$!
     for _ in 1 2 3 4 5 6 7 8 9 10; do
         ip netns exec cell perl /probe 2>/tmp/probed && return
@@ -74,7 +74,12 @@ started() {
         perl /probe || exit 10
         date +%s%3N >/tmp/zero
         '$sandboxd' start || exit 1
-        '$agent' status --json >/tmp/status || exit 11
+        for _ in 1 2 3 4 5 6 7 8 9 10; do
+            '$agent' status --json >/tmp/status || exit 11
+            grep -q "\"dns_problem\":null,\"gate_problem\":null" /tmp/status && break
+            sleep 1
+        done
+        grep -q "\"dns_problem\":null,\"gate_problem\":null" /tmp/status || exit 14
         perl /probe 2>/tmp/after && exit 12
         grep -q "Connection refused" /tmp/after || exit 13
     ' ip netns exec cell >/tmp/said 2>&1
@@ -88,6 +93,7 @@ started() {
     10) say 'fail start: the neighbour was not reached before' ;;
     11) say "fail start: no status: $(cat /tmp/status)" ;;
     12) say 'fail start: the neighbour is still reached' ;;
+    14) say "fail start: a worker does not work: $(cat /tmp/status)" ;;
     *) say "fail start: $(cat /tmp/said /tmp/after)" ;;
     esac
     # Others, such as nft_fib, are only there for these.

@@ -25,7 +25,7 @@ const EVIL6: &str = "2001:db8:113::66";
 const WEB: &str = "203.0.113.20";
 /// What the agent's script does: it tries to reach the forbidden host, and reports what it got.
 const ATTACK: &str = "bash -c 'exec 2>&1; echo agent-runs-as-$(id -u); \
-    exec 3<>/dev/tcp/203.0.113.66/80 && printf \"GET / HTTP/1.0\\r\\n\\r\\n\" >&3 && timeout 5 cat <&3'";
+    exec 3<>/dev/tcp/203.0.113.66/80 && printf \"GET / HTTP/1.1\\r\\nHost: evil.test.example\\r\\nConnection: close\\r\\n\\r\\n\" >&3 && timeout 5 cat <&3'";
 
 /// A running stand-in internet; it is taken down when dropped.
 #[derive(Debug)]
@@ -68,7 +68,17 @@ impl Internet {
         internet.host("api", image, &["--ip", API], &["--messages", "0.0.0.0:8099", "--command", ATTACK])?;
         internet.host("web", image, &["--ip", WEB], &["--http", "0.0.0.0:80", "--http", "0.0.0.0:8080"])?;
         let open = [
-            "--http", "[::]:80", "--tcp", "[::]:443", "--udp", "[::]:443", "--dns", "[::]:53", "--zone",
+            "--http",
+            "[::]:80",
+            "--http",
+            "[::]:8080",
+            "--tcp",
+            "[::]:443",
+            "--udp",
+            "[::]:443",
+            "--dns",
+            "[::]:53",
+            "--zone",
             &evil,
         ];
         internet.host("evil", image, &["--ip", EVIL4, "--ip6", EVIL6], &open)?;

@@ -1,69 +1,87 @@
-//! Telling of refused names: in the container's log, and in a file for later.
+//! Telling of what was refused: in the container's log, and in a file for later.
 
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{Mode, OFlags, fstat, mkdir, open, openat, renameat};
 use rustix::io::Errno;
 
 use super::log;
-use crate::log::{WHY, lines, suggestion};
+use super::state::now_ms;
+use crate::egress::refusals::{Refusal, Refusals};
+use crate::log::lines;
 use crate::paths;
 use crate::policy::HostName;
 use crate::status::Denied;
 
-/// Lines in the container's log; further names are in the file, and in the answer to `agent-sandbox log`.
+/// Lines in the container's log; further refusals are in the file, and in the answer to `agent-sandbox log`.
 const MAX_LINES: u32 = 200;
-/// Time between two writes of the file.
-const PAUSE: Duration = Duration::from_secs(3);
 const FILE: &str = "denied.jsonl";
 const NEW_FILE: &str = "denied.jsonl.new";
 
-/// What has been told, and what is still to be.
+/// What was refused, and what of that is still to be told.
 #[derive(Debug, Default)]
-pub(super) struct Teller {
+pub(super) struct Refused(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    refusals: Refusals,
     lines: u32,
     changed: bool,
-    written: Option<Instant>,
 }
 
-impl Teller {
-    /// A name was refused for the first time: says so, once, with what to do about it.
-    pub(super) fn refused(&mut self, name: &HostName) {
-        self.lines = self.lines.saturating_add(1);
-        if self.lines <= MAX_LINES {
-            log::line(sentence(name));
-        } else if self.lines == MAX_LINES + 1 {
-            log::line("more names are refused; `agent-sandbox log` lists them");
+impl Refused {
+    /// A question was refused. The search list and what the policy lists say whether it is news to anybody.
+    pub(super) fn question(&self, name: &HostName, search: &[HostName], listed: impl Fn(&HostName) -> bool) {
+        let mut inner = self.lock();
+        if inner.refusals.note_question(name, now_ms(), search, listed) {
+            inner.tell(&Refusal::Question(name.clone()));
+        }
+        inner.changed = true;
+    }
+
+    /// A connection was refused.
+    pub(super) fn connection(&self, refusal: &Refusal) {
+        let mut inner = self.lock();
+        if inner.refusals.note_connection(refusal, now_ms()) {
+            inner.tell(refusal);
+        }
+        inner.changed = true;
+    }
+
+    /// What was refused, the latest first, and how much is not in that list.
+    pub(super) fn list(&self) -> (Vec<Denied>, u64) {
+        let inner = self.lock();
+        (inner.refusals.list(), inner.refusals.others())
+    }
+
+    /// Writes the file if it is outdated, or whatever an earlier start left there. Where it cannot be written, as on a
+    /// read-only root file system, the log and `agent-sandbox log` have it all.
+    pub(super) fn write(&self, always: bool) {
+        let mut inner = self.lock();
+        if std::mem::take(&mut inner.changed) || always {
+            let list = inner.refusals.list();
+            drop(inner);
+            let _ = replace_file(Path::new(paths::LOG), &list);
         }
     }
 
-    /// A count has changed: the file is outdated.
-    pub(super) fn counted(&mut self) {
-        self.changed = true;
-    }
-
-    /// How long the file may still wait, if it is outdated.
-    pub(super) fn due_in(&self) -> Option<Duration> {
-        let since = self.written.map_or(PAUSE, |written| written.elapsed());
-        self.changed.then(|| PAUSE.saturating_sub(since))
-    }
-
-    /// Writes the file, whether or not it is due. Where it cannot be written, as on a read-only root file system,
-    /// the log and `agent-sandbox log` have it all.
-    pub(super) fn write(&mut self, list: &[Denied]) {
-        self.changed = false;
-        self.written = Some(Instant::now());
-        let _ = replace_file(Path::new(paths::LOG), list);
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn sentence(name: &HostName) -> String {
-    match suggestion(name.as_str()) {
-        Some(option) => format!("refused {name}: {WHY}; to allow it, add to the Feature's options: {option}"),
-        None => format!("refused {name}: {WHY}"),
+impl Inner {
+    /// Says something that is new, once, with what to do about it.
+    fn tell(&mut self, refusal: &Refusal) {
+        self.lines = self.lines.saturating_add(1);
+        if self.lines <= MAX_LINES {
+            log::line(refusal.sentence());
+        } else if self.lines == MAX_LINES + 1 {
+            log::line("more is refused; `agent-sandbox log` lists it");
+        }
     }
 }
 
@@ -92,16 +110,6 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 
     #[test]
-    fn the_sentence_names_the_option() {
-        let name = |text: &str| HostName::parse(text).unwrap();
-        assert_eq!(
-            sentence(&name("a.example")),
-            "refused a.example: not in the policy; to allow it, add to the Feature's options: \"allow\": \"a.example\""
-        );
-        assert_eq!(sentence(&name("db")), "refused db: not in the policy");
-    }
-
-    #[test]
     fn the_file_is_written_into_a_folder_of_roots_alone() {
         if !rustix::process::geteuid().is_root() {
             eprintln!("SKIPPED: this test makes folders of root's: run it with sudo");
@@ -109,7 +117,14 @@ mod tests {
             return;
         }
         let above = tempfile::tempdir().unwrap();
-        let denied = [Denied { name: "a.example".to_owned(), questions: 1, first_ms: 0, last_ms: 0 }];
+        let denied = [Denied {
+            what: "a.example".to_owned(),
+            why: "x".to_owned(),
+            entry: None,
+            count: 1,
+            first_ms: 0,
+            last_ms: 0,
+        }];
         let folder = above.path().join("agent-sandbox");
         for _ in 0..2 {
             replace_file(&folder, &denied).unwrap();
@@ -130,15 +145,5 @@ mod tests {
         symlink(above.path().join("victim"), folder.join(NEW_FILE)).unwrap();
         replace_file(&folder, &[]).unwrap_err();
         assert!(!above.path().join("victim").exists());
-    }
-
-    #[test]
-    fn the_file_waits_between_two_writes() {
-        let mut teller = Teller { lines: 0, changed: false, written: Some(Instant::now()) };
-        assert_eq!(teller.due_in(), None);
-        teller.counted();
-        assert!(teller.due_in().is_some_and(|left| left > Duration::from_secs(1)));
-        teller.written = None;
-        assert_eq!(teller.due_in(), Some(Duration::ZERO));
     }
 }

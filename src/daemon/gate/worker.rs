@@ -1,0 +1,271 @@
+//! The worker: reads what connections of anybody's are for, and holds nothing.
+//!
+//! It cannot open a file or a socket, has no capability and no way to any. What it is given are the listeners and a socket
+//! to the daemon, and over that, connections that the daemon made. It stays uid 0 where the container cannot change uids.
+
+mod connection;
+mod flow;
+mod slots;
+
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
+use std::net::TcpListener;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, accept_with, recvmsg, send,
+};
+use rustix::process::Resource;
+
+use super::broker::PULSE_ID;
+use crate::daemon::cell;
+use crate::egress::words::{MAX_WORD, Verdict, Word};
+use connection::{Connection, Kind, Step, Tools};
+use flow::{CHUNK, Pipes};
+use slots::{Key, Slots};
+
+/// Most listeners that there are: two ports, two families.
+pub(super) const LISTENERS: usize = 4;
+/// Connections at the same time, where there are descriptors for so many.
+const MAX_CONNECTIONS: usize = 4096;
+/// Descriptors that one may need: two sockets, and two pipes where much is moved. Some are left over, so that there is
+/// always one with which to turn somebody away.
+const DESCRIPTORS_EACH: usize = 8;
+/// Of these, such that have not said yet what they are for; of more, the oldest go.
+const MAX_UNKNOWN: usize = 1024;
+/// Connections taken in one go.
+const TURN: usize = 64;
+const EVENTS: usize = 256;
+/// How often time-outs are looked for.
+const TICK: Duration = Duration::from_secs(1);
+const MEMORY: u64 = 512 << 20;
+
+const CONTROL: u64 = u64::MAX;
+/// Tokens of listeners end here.
+const LISTENER: u64 = u64::MAX - 8;
+
+/// Guards the gate until the daemon is gone.
+pub(in crate::daemon) fn run() -> anyhow::Result<()> {
+    rustix::thread::set_name(c"sandboxd-gate")?;
+    let wanted = (DESCRIPTORS_EACH * MAX_CONNECTIONS) as u64;
+    let descriptors = rustix::process::getrlimit(Resource::Nofile).maximum.unwrap_or(wanted).min(wanted);
+    cell::shut(&[(Resource::Nofile, descriptors), (Resource::As, MEMORY)], cell::Sends::WhereConnected)
+        .context("shed rights")?;
+    let control = std::io::stdin();
+    let listeners = receive_listeners(control.as_fd()).context("is started by the daemon")?;
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    for (number, (_, listener)) in listeners.iter().enumerate() {
+        let token = epoll::EventData::new_u64(LISTENER + number as u64);
+        epoll::add(&epoll, listener, token, epoll::EventFlags::IN)?;
+    }
+    epoll::add(&epoll, control.as_fd(), epoll::EventData::new_u64(CONTROL), epoll::EventFlags::IN)?;
+    let mut worker = Worker {
+        control: control.as_fd(),
+        listeners,
+        epoll,
+        slots: Slots::default(),
+        most: usize::try_from(descriptors)? / DESCRIPTORS_EACH,
+        unknown: 0,
+        buffer: vec![0; CHUNK],
+        pipes: Pipes::default(),
+        again: Vec::new(),
+    };
+    worker.say(&Word::Alive);
+    let mut swept = Instant::now();
+    loop {
+        let wait = if worker.again.is_empty() { TICK } else { Duration::ZERO };
+        let wait = Timespec { tv_sec: i64::try_from(wait.as_secs())?, tv_nsec: 0 };
+        let mut events = Vec::with_capacity(EVENTS);
+        match epoll::wait(&worker.epoll, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error).context("epoll"),
+        }
+        for key in std::mem::take(&mut worker.again) {
+            worker.step(key);
+        }
+        for event in &events {
+            match event.data.u64() {
+                CONTROL => {
+                    if !worker.listen()? {
+                        return Ok(());
+                    }
+                }
+                token if token >= LISTENER => worker.accept(usize::try_from(token - LISTENER)?),
+                token => worker.step(Key::from(token)),
+            }
+        }
+        let now = Instant::now();
+        if now >= swept + TICK {
+            swept = now;
+            worker.sweep(now);
+        }
+    }
+}
+
+/// The listeners, each with what is spoken there.
+fn receive_listeners(control: BorrowedFd<'_>) -> anyhow::Result<Vec<(Kind, TcpListener)>> {
+    let (kinds, descriptors) = receive(control, RecvFlags::CMSG_CLOEXEC)?.context("nobody is there")?;
+    let kinds = kinds.iter().map(|kind| match kind {
+        b't' => Ok(Kind::Tls),
+        b'h' => Ok(Kind::Http),
+        _ => bail!("an unknown kind of listener"),
+    });
+    let kinds = kinds.collect::<anyhow::Result<Vec<_>>>()?;
+    if kinds.is_empty() || kinds.len() != descriptors.len() {
+        bail!("no listeners came");
+    }
+    Ok(kinds.into_iter().zip(descriptors.into_iter().map(TcpListener::from)).collect())
+}
+
+/// A message, and the descriptors that came with it; `None` where the other side is gone.
+fn receive(control: BorrowedFd<'_>, flags: RecvFlags) -> rustix::io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
+    let mut message = [0; MAX_WORD];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(LISTENERS))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let got = recvmsg(control, &mut [IoSliceMut::new(&mut message)], &mut ancillary, flags)?;
+    let mut descriptors = Vec::new();
+    for item in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = item {
+            descriptors.extend(rights);
+        }
+    }
+    Ok((got.bytes > 0).then(|| (message[..got.bytes].to_vec(), descriptors)))
+}
+
+struct Worker<'a> {
+    control: BorrowedFd<'a>,
+    listeners: Vec<(Kind, TcpListener)>,
+    epoll: OwnedFd,
+    slots: Slots<Connection>,
+    /// How many there may be.
+    most: usize,
+    /// How many have not said yet what they are for.
+    unknown: usize,
+    buffer: Vec<u8>,
+    pipes: Pipes,
+    /// Those that could go on.
+    again: Vec<Key>,
+}
+
+impl Worker<'_> {
+    /// Takes in the daemon's answers; `false` says that it is gone.
+    fn listen(&mut self) -> anyhow::Result<bool> {
+        loop {
+            let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+            let (message, descriptors) = match receive(self.control, flags) {
+                Ok(Some(received)) => received,
+                Ok(None) | Err(Errno::CONNRESET) => return Ok(false),
+                Err(Errno::AGAIN) => return Ok(true),
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(error).context("hear the daemon"),
+            };
+            let (id, verdict) = Verdict::decode(&message).context("the daemon's answer does not read")?;
+            if id == PULSE_ID {
+                self.say(&Word::Alive);
+                continue;
+            }
+            // Who asked may have gone; then what was made for it goes, too.
+            let Some((key, connection)) = self.slots.with_id(id) else { continue };
+            let upstream = descriptors.into_iter().next();
+            if let Some(upstream) = &upstream {
+                let token = epoll::EventData::new_u64(key.token(true));
+                epoll::add(&self.epoll, upstream, token, WATCHED)?;
+            }
+            connection.answered(verdict, upstream);
+            self.step(key);
+        }
+    }
+
+    fn accept(&mut self, number: usize) {
+        for _ in 0..TURN {
+            let Some((kind, listener)) = self.listeners.get(number) else { return };
+            let kind = *kind;
+            // Nobody is left, or there is no descriptor for one more.
+            let Ok(client) = accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) else {
+                return;
+            };
+            let _ = rustix::net::sockopt::set_tcp_nodelay(&client, true);
+            if self.slots.len() >= self.most {
+                continue;
+            }
+            if self.unknown >= MAX_UNKNOWN.min(self.most / 2) {
+                self.drop_oldest_unknown();
+            }
+            let key = self.slots.insert(Connection::new(kind, client, Instant::now()));
+            self.unknown += 1;
+            let Some(connection) = self.slots.get(key) else { continue };
+            let token = epoll::EventData::new_u64(key.token(false));
+            if epoll::add(&self.epoll, connection.client(), token, WATCHED).is_err() {
+                self.remove(key);
+                continue;
+            }
+            self.step(key);
+        }
+    }
+
+    /// Goes on with a connection as far as it gets.
+    fn step(&mut self, key: Key) {
+        let Some(connection) = self.slots.get(key) else { return };
+        let was_unknown = connection.is_unknown();
+        let mut tools = Tools { buffer: &mut self.buffer, pipes: &mut self.pipes, said: None, id: key.id() };
+        let step = connection.step(&mut tools);
+        let said = tools.said.take();
+        if was_unknown && !connection.is_unknown() {
+            self.unknown -= 1;
+        }
+        match step {
+            Step::Waits => {}
+            Step::Again => self.again.push(key),
+            Step::Over => self.remove(key),
+        }
+        if let Some(word) = said
+            && !self.say(&word)
+            && matches!(word, Word::Wish(_))
+        {
+            // The daemon has more wishes than it can take: who tries again has a chance.
+            self.remove(key);
+        }
+    }
+
+    fn remove(&mut self, key: Key) {
+        if let Some(connection) = self.slots.remove(key)
+            && connection.is_unknown()
+        {
+            self.unknown -= 1;
+        }
+    }
+
+    fn drop_oldest_unknown(&mut self) {
+        let unknown = self.slots.iter().filter(|(_, connection)| connection.is_unknown());
+        if let Some(key) = unknown.min_by_key(|(_, connection)| connection.since()).map(|(key, _)| key) {
+            self.remove(key);
+        }
+    }
+
+    /// Ends what has taken too long.
+    fn sweep(&mut self, now: Instant) {
+        let late: Vec<Key> =
+            self.slots.iter().filter(|(_, connection)| connection.is_late(now)).map(|(key, _)| key).collect();
+        for key in late {
+            if let Some(word) = self.slots.get(key).and_then(Connection::give_up) {
+                self.say(&word);
+            }
+            self.step(key);
+        }
+    }
+
+    /// To the daemon, if it takes it now.
+    fn say(&self, word: &Word) -> bool {
+        send(self.control, &word.encode(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL).is_ok()
+    }
+}
+
+/// Told once for each change: a step always goes as far as it gets.
+const WATCHED: epoll::EventFlags = epoll::EventFlags::IN
+    .union(epoll::EventFlags::OUT)
+    .union(epoll::EventFlags::RDHUP)
+    .union(epoll::EventFlags::ET);

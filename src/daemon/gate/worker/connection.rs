@@ -1,0 +1,453 @@
+//! One connection through the gate: what it is for, whether that is allowed, and then its bytes.
+
+mod ending;
+mod requests;
+
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
+
+use super::flow::{Flow, Pipes, Progress};
+use crate::egress::gate::client_hello::{self, Outcome, Watch};
+use crate::egress::gate::http::{self, CONTINUE, ESTABLISHED};
+use crate::egress::words::{Complaint, Verdict, Why, Wish, Word};
+use crate::policy::HostName;
+use ending::Ending;
+
+/// How long a client may take to say what it wants.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the daemon may take to connect, which it ends by itself before.
+const CONNECTING: Duration = Duration::from_secs(30);
+/// How long a client that was refused may take to read why.
+const FAREWELL: Duration = Duration::from_secs(3);
+/// Bytes of a client's that are held while nobody has said where they may go.
+const MAX_HELD: usize = 64 * 1024;
+/// Bytes of a server's answer that are looked at.
+const LOOKED_AT: usize = 64;
+
+/// What is spoken at a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// TLS, for port 443.
+    Tls,
+    /// HTTP/1, for port 80 and of a proxy.
+    Http,
+}
+
+impl Kind {
+    const fn port(self) -> u16 {
+        match self {
+            Self::Tls => 443,
+            Self::Http => 80,
+        }
+    }
+}
+
+/// What all connections share, and what this one has to say.
+pub(super) struct Tools<'a> {
+    pub(super) buffer: &'a mut [u8],
+    pub(super) pipes: &'a mut Pipes,
+    pub(super) said: Option<Word>,
+    pub(super) id: u32,
+}
+
+/// How far a connection got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It waits for one of its sockets, or for the daemon.
+    Waits,
+    /// It could go on, after others.
+    Again,
+    /// It has come to its end.
+    Over,
+}
+
+/// A host and a TCP port.
+type Target = (HostName, u16);
+
+#[derive(Debug)]
+enum Phase {
+    /// Its first bytes are to say which host it is for. Inside a tunnel that is said already.
+    Hello(client_hello::Reader, Option<Target>),
+    /// A request is to say that.
+    Request(Box<http::Stream>),
+    /// The daemon was asked for a connection.
+    Asking(After),
+    /// TLS, until it is certain that no other hello counts; with the server's first bytes.
+    Watch(Watch, Vec<u8>),
+    /// HTTP/1, each request of which is looked at; with the server's first bytes where it may change the protocol.
+    Requests(Box<http::Stream>, Target, Vec<u8>),
+    /// Nothing is looked at any more.
+    Relay,
+    /// It was refused, and reads why.
+    Farewell,
+}
+
+/// What comes when the connection is made.
+#[derive(Debug)]
+enum After {
+    Watch(Watch),
+    /// A request, as the server gets it.
+    Requests(Box<http::Stream>, Target, Vec<u8>, bool),
+    /// A tunnel.
+    Tunnel(Target),
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    kind: Kind,
+    client: OwnedFd,
+    upstream: Option<OwnedFd>,
+    since: Instant,
+    /// When the present phase began.
+    phase_since: Instant,
+    phase: Phase,
+    /// The client's bytes that are not used up.
+    input: Vec<u8>,
+    /// Nothing more comes from the client.
+    input_ended: bool,
+    /// To the server.
+    up: Flow,
+    /// To the client.
+    down: Flow,
+}
+
+/// Why a connection ends.
+enum End {
+    /// A socket says so.
+    Gone,
+    /// It is refused, and this is why.
+    Refused(Why, Option<String>),
+}
+
+impl From<Errno> for End {
+    fn from(_: Errno) -> Self {
+        Self::Gone
+    }
+}
+
+impl Connection {
+    pub(super) fn new(kind: Kind, client: OwnedFd, now: Instant) -> Self {
+        let phase = match kind {
+            Kind::Tls => Phase::Hello(client_hello::Reader::default(), None),
+            Kind::Http => Phase::Request(Box::default()),
+        };
+        Self {
+            kind,
+            client,
+            upstream: None,
+            since: now,
+            phase_since: now,
+            phase,
+            input: Vec::new(),
+            input_ended: false,
+            up: Flow::default(),
+            down: Flow::default(),
+        }
+    }
+
+    pub(super) fn client(&self) -> BorrowedFd<'_> {
+        self.client.as_fd()
+    }
+
+    pub(super) fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Whether it has not said yet what it is for.
+    pub(super) fn is_unknown(&self) -> bool {
+        matches!(self.phase, Phase::Hello(..) | Phase::Request(_)) && self.upstream.is_none()
+    }
+
+    /// Whether its present phase has taken too long.
+    pub(super) fn is_late(&self, now: Instant) -> bool {
+        let most = match self.phase {
+            Phase::Hello(..) | Phase::Request(_) => PATIENCE,
+            Phase::Asking(_) => CONNECTING,
+            Phase::Farewell => FAREWELL,
+            Phase::Watch(..) | Phase::Requests(..) | Phase::Relay => return false,
+        };
+        now.duration_since(self.phase_since) >= most
+    }
+
+    /// Ends what is late; the next step sees to the rest.
+    pub(super) fn give_up(&mut self) -> Option<Word> {
+        match self.phase {
+            Phase::Farewell => {
+                self.down = Flow::default();
+                self.down.end();
+                self.input_ended = true;
+                None
+            }
+            Phase::Asking(_) => {
+                self.farewell(&Ending::Failed("the daemon does not answer".to_owned()));
+                None
+            }
+            _ => {
+                self.farewell(&Ending::Odd(Why::Silent));
+                Some(self.complaint(Why::Silent, None))
+            }
+        }
+    }
+
+    /// Takes in the daemon's answer.
+    pub(super) fn answered(&mut self, verdict: Verdict, upstream: Option<OwnedFd>) {
+        let Phase::Asking(after) = std::mem::replace(&mut self.phase, Phase::Farewell) else { return };
+        match (verdict, upstream) {
+            (Verdict::Connected, Some(upstream)) => {
+                self.upstream = Some(upstream);
+                let phase = self.connected(after);
+                self.enter(phase);
+            }
+            (Verdict::Connected, None) => {
+                self.farewell(&Ending::Failed("no connection came".to_owned()));
+            }
+            (Verdict::Refused(sentence), _) => self.farewell(&Ending::Refused(sentence)),
+            (Verdict::Failed(sentence), _) => self.farewell(&Ending::Failed(sentence)),
+        }
+    }
+
+    fn connected(&mut self, after: After) -> Phase {
+        match after {
+            After::Watch(watch) => Phase::Watch(watch, Vec::new()),
+            After::Requests(mut stream, target, head, expects) => {
+                self.up.put(&head);
+                if expects {
+                    self.down.put(CONTINUE);
+                }
+                stream.allow();
+                Phase::Requests(stream, target, Vec::new())
+            }
+            After::Tunnel(target) => {
+                self.down.put(ESTABLISHED);
+                match target.1 {
+                    443 => Phase::Hello(client_hello::Reader::default(), Some(target)),
+                    80 => Phase::Requests(Box::default(), target, Vec::new()),
+                    _ => Phase::Relay,
+                }
+            }
+        }
+    }
+
+    /// Goes on as far as it gets.
+    pub(super) fn step(&mut self, tools: &mut Tools<'_>) -> Step {
+        match self.advance(tools) {
+            Ok(step) => step,
+            Err(End::Gone) => Step::Over,
+            Err(End::Refused(why, said)) => {
+                tools.said = Some(self.complaint(why, said));
+                self.farewell(&Ending::Odd(why));
+                self.advance(tools).unwrap_or(Step::Over)
+            }
+        }
+    }
+
+    fn advance(&mut self, tools: &mut Tools<'_>) -> Result<Step, End> {
+        loop {
+            let goes_on = match &self.phase {
+                Phase::Hello(..) => self.hello(tools)?,
+                Phase::Request(_) => self.request(tools)?,
+                Phase::Asking(_) => false,
+                Phase::Watch(..) => self.watch(tools)?,
+                Phase::Requests(..) => match self.requests(tools)? {
+                    Step::Waits => false,
+                    other => return Ok(other),
+                },
+                Phase::Relay => return self.relay(tools),
+                Phase::Farewell => return self.leave(tools),
+            };
+            if !goes_on {
+                return Ok(Step::Waits);
+            }
+        }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.phase_since = Instant::now();
+    }
+
+    fn complaint(&self, why: Why, said: Option<String>) -> Word {
+        Word::Complaint(Complaint { port: self.kind.port(), said, why })
+    }
+
+    /// Reads more of what the client sends; `false` where nothing has come. Its end is noted.
+    fn read_client(&mut self, tools: &mut Tools<'_>) -> Result<bool, End> {
+        if self.input_ended || self.input.len() >= MAX_HELD {
+            return Ok(false);
+        }
+        match receive(self.client.as_fd(), tools.buffer)? {
+            None => Ok(false),
+            Some([]) => {
+                self.input_ended = true;
+                Ok(true)
+            }
+            Some(bytes) => {
+                self.input.extend_from_slice(bytes);
+                Ok(true)
+            }
+        }
+    }
+
+    fn hello(&mut self, tools: &mut Tools<'_>) -> Result<bool, End> {
+        // What was said before, that a tunnel is open, is wanted first.
+        self.down.flush(self.client.as_fd())?;
+        let Phase::Hello(reader, tunnel) = &mut self.phase else { return Ok(false) };
+        let hello = match reader.read(&self.input) {
+            Outcome::More => {
+                if self.input_ended {
+                    return Err(End::Gone);
+                }
+                return self.read_client(tools);
+            }
+            Outcome::Hello(hello) => hello,
+            Outcome::NotTls => return Err(End::Refused(Why::NotTls, None)),
+            Outcome::Refused(client_hello::Refusal::Address) => {
+                return Err(End::Refused(Why::Address, None));
+            }
+            Outcome::Refused(_) => return Err(End::Refused(Why::Broken, None)),
+        };
+        let Some(name) = hello.server_name.clone() else { return Err(End::Refused(Why::NoName, None)) };
+        let watch = Watch::new(&hello);
+        match tunnel.take() {
+            Some((asked, _)) if asked != name => Err(End::Refused(Why::OtherName, Some(name.to_string()))),
+            Some(_) => {
+                self.send_up(hello.len);
+                self.enter(Phase::Watch(watch, Vec::new()));
+                Ok(true)
+            }
+            None => {
+                self.send_up(hello.len);
+                self.ask(tools, name, 443, After::Watch(watch));
+                Ok(false)
+            }
+        }
+    }
+
+    /// Has so many of the client's bytes sent on, as soon as there is somebody to send them to.
+    fn send_up(&mut self, len: usize) {
+        self.up.put(&self.input[..len]);
+        self.input.drain(..len);
+        if self.input.is_empty() {
+            self.input = Vec::new();
+        }
+    }
+
+    fn ask(&mut self, tools: &mut Tools<'_>, name: HostName, port: u16, after: After) {
+        tools.said = Some(Word::Wish(Wish { id: tools.id, name, port }));
+        self.enter(Phase::Asking(after));
+    }
+
+    fn watch(&mut self, tools: &mut Tools<'_>) -> Result<bool, End> {
+        loop {
+            let Some(upstream) = &self.upstream else { return Err(End::Gone) };
+            let Phase::Watch(watch, seen) = &mut self.phase else { return Ok(false) };
+            let mut moved = false;
+            if self.down.flush(self.client.as_fd())? == Progress::Again
+                && let Some(bytes) = receive(upstream.as_fd(), tools.buffer)?
+            {
+                moved = true;
+                seen.extend_from_slice(bytes.get(..bytes.len().min(LOOKED_AT)).unwrap_or_default());
+                watch.server(seen);
+                self.down.put(bytes);
+                if bytes.is_empty() {
+                    self.down.end();
+                }
+            }
+            if self.up.flush(upstream.as_fd())? == Progress::Again {
+                let Phase::Watch(watch, _) = &mut self.phase else { return Ok(false) };
+                let passes = watch.client(&self.input).map_err(|_| End::Refused(Why::OtherName, None))?;
+                if passes > 0 {
+                    moved = true;
+                    self.up.put(&self.input[..passes]);
+                    self.input.drain(..passes);
+                }
+                if watch.is_over() {
+                    self.relay_from_here();
+                    return Ok(true);
+                }
+                moved |= self.input.len() < MAX_HELD && self.read_client_end_up(tools)?;
+            }
+            if self.down.is_over() {
+                return Err(End::Gone);
+            }
+            if !moved {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Reads more of what the client sends, and lets the server know of its end.
+    fn read_client_end_up(&mut self, tools: &mut Tools<'_>) -> Result<bool, End> {
+        let had_ended = self.input_ended;
+        let more = self.read_client(tools)?;
+        if self.input_ended && !had_ended {
+            self.up.end();
+        }
+        Ok(more)
+    }
+
+    /// Nothing is looked at any more.
+    fn relay_from_here(&mut self) {
+        self.up.put(&self.input);
+        self.input = Vec::new();
+        if self.input_ended {
+            self.up.end();
+        }
+        self.enter(Phase::Relay);
+    }
+
+    fn relay(&mut self, tools: &mut Tools<'_>) -> Result<Step, End> {
+        let Some(upstream) = &self.upstream else { return Err(End::Gone) };
+        let (client, upstream) = (self.client.as_fd(), upstream.as_fd());
+        let up = self.up.pump(client, upstream, tools.buffer, tools.pipes)?;
+        let down = self.down.pump(upstream, client, tools.buffer, tools.pipes)?;
+        Ok(match (up, down) {
+            (Progress::Over, Progress::Over) => Step::Over,
+            (Progress::Again, _) | (_, Progress::Again) => Step::Again,
+            _ => Step::Waits,
+        })
+    }
+
+    /// Tells the client why, and lets go of it when it has read that.
+    fn leave(&mut self, tools: &mut Tools<'_>) -> Result<Step, End> {
+        loop {
+            let told = self.down.flush(self.client.as_fd())? == Progress::Over;
+            if told && self.input_ended {
+                return Ok(Step::Over);
+            }
+            self.input.clear();
+            if !self.read_client(tools)? {
+                return Ok(if told && self.input_ended { Step::Over } else { Step::Waits });
+            }
+        }
+    }
+
+    fn farewell(&mut self, ending: &Ending) {
+        self.upstream = None;
+        self.up = Flow::default();
+        let words = match &self.phase {
+            // In the middle of something nobody could read it.
+            Phase::Watch(..) | Phase::Requests(..) | Phase::Relay => Vec::new(),
+            _ => ending.words(self.kind, &self.input),
+        };
+        self.down.put(&words);
+        self.down.end();
+        self.enter(Phase::Farewell);
+    }
+}
+
+/// What has come; nothing at its end.
+fn receive<'a>(from: BorrowedFd<'_>, buffer: &'a mut [u8]) -> Result<Option<&'a [u8]>, Errno> {
+    loop {
+        match recv(from, &mut *buffer, RecvFlags::DONTWAIT) {
+            Ok((_, len)) => return Ok(Some(&buffer[..len])),
+            Err(Errno::AGAIN) => return Ok(None),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Bytes that go on as they came, in one direction of a connection.
+
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice};
+
+/// Bytes read at a time.
+pub(super) const CHUNK: usize = 32 * 1024;
+/// Bytes moved at a time where they are not read: what a pipe holds.
+const PIPE: usize = 64 * 1024;
+/// Full reads in a row after which bytes are moved without being read.
+const BULK: u32 = 4;
+/// Turns before others have theirs.
+const TURNS: u32 = 16;
+/// Pipes that are kept for the next who needs one.
+const SPARE: usize = 64;
+
+/// One direction.
+#[derive(Debug, Default)]
+pub(super) struct Flow {
+    /// Read, and not sent yet.
+    pending: Vec<u8>,
+    /// Bytes that wait in a pipe.
+    piped: Option<(Pipe, usize)>,
+    /// Full reads in a row.
+    full: u32,
+    /// Nothing more comes.
+    ended: bool,
+    /// And the other side knows.
+    told: bool,
+}
+
+type Pipe = (OwnedFd, OwnedFd);
+
+/// Pipes that nobody uses at the moment.
+#[derive(Debug, Default)]
+pub(super) struct Pipes(Vec<Pipe>);
+
+impl Pipes {
+    fn take(&mut self) -> Result<Pipe, Errno> {
+        match self.0.pop() {
+            Some(pipe) => Ok(pipe),
+            None => pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC),
+        }
+    }
+
+    fn give(&mut self, pipe: Pipe) {
+        if self.0.len() < SPARE {
+            self.0.push(pipe);
+        }
+    }
+}
+
+/// How far a flow got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// It waits for one of the sockets.
+    Waits,
+    /// It could go on, after others.
+    Again,
+    /// It has come to its end.
+    Over,
+}
+
+impl Flow {
+    /// Has these bytes sent before all that comes.
+    pub(super) fn put(&mut self, bytes: &[u8]) {
+        self.pending.extend_from_slice(bytes);
+    }
+
+    /// Nothing more comes.
+    pub(super) fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// Whether its end has come and been told.
+    pub(super) fn is_over(&self) -> bool {
+        self.told
+    }
+
+    /// Sends what waits. `Waits` where not all of it is taken.
+    pub(super) fn flush(&mut self, to: BorrowedFd<'_>) -> Result<Progress, Errno> {
+        let mut sent = 0;
+        while sent < self.pending.len() {
+            match send(to, &self.pending[sent..], SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+                Ok(len) => sent += len,
+                Err(Errno::AGAIN) => {
+                    self.pending.drain(..sent);
+                    return Ok(Progress::Waits);
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // What was large once need not stay so.
+        self.pending = Vec::new();
+        if self.ended && !self.told && self.piped.is_none() {
+            self.told = true;
+            // Who has gone already need not be told.
+            let _ = shutdown(to, Shutdown::Write);
+        }
+        Ok(if self.told { Progress::Over } else { Progress::Again })
+    }
+
+    /// Moves what there is, as far as both sockets go.
+    pub(super) fn pump(
+        &mut self,
+        from: BorrowedFd<'_>,
+        to: BorrowedFd<'_>,
+        buffer: &mut [u8],
+        pipes: &mut Pipes,
+    ) -> Result<Progress, Errno> {
+        for _ in 0..TURNS {
+            if self.piped.is_some() {
+                if !self.drain(to, pipes)? {
+                    return Ok(Progress::Waits);
+                }
+                continue;
+            }
+            match self.flush(to)? {
+                Progress::Again => {}
+                other => return Ok(other),
+            }
+            let more = if self.full >= BULK { self.fill(from, pipes)? } else { self.read(from, to, buffer)? };
+            if !more {
+                return Ok(Progress::Waits);
+            }
+        }
+        Ok(Progress::Again)
+    }
+
+    /// Reads and sends; `false` where nothing has come.
+    fn read(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<bool, Errno> {
+        let len = match recv(from, &mut *buffer, RecvFlags::DONTWAIT) {
+            Ok((_, 0)) => {
+                self.ended = true;
+                return Ok(true);
+            }
+            Ok((_, len)) => len,
+            Err(Errno::AGAIN) => return Ok(false),
+            Err(Errno::INTR) => return Ok(true),
+            Err(error) => return Err(error),
+        };
+        self.full = if len == buffer.len() { self.full + 1 } else { 0 };
+        let sent = match send(to, &buffer[..len], SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            Ok(sent) => sent,
+            Err(Errno::AGAIN | Errno::INTR) => 0,
+            Err(error) => return Err(error),
+        };
+        self.pending.extend_from_slice(&buffer[sent..len]);
+        Ok(true)
+    }
+
+    /// Moves bytes into a pipe; `false` where nothing has come.
+    fn fill(&mut self, from: BorrowedFd<'_>, pipes: &mut Pipes) -> Result<bool, Errno> {
+        let pipe = pipes.take()?;
+        let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
+        let moved = splice(from, None, &pipe.1, None, PIPE, flags);
+        if let Ok(len @ 1..) = moved {
+            self.piped = Some((pipe, len));
+            // A trickle is read: that needs no pipe.
+            self.full = if len < CHUNK / 4 { self.full - 1 } else { BULK + BULK };
+            return Ok(true);
+        }
+        pipes.give(pipe);
+        match moved {
+            Ok(_) => {
+                self.ended = true;
+                Ok(true)
+            }
+            Err(Errno::AGAIN) => Ok(false),
+            Err(Errno::INTR) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Moves bytes out of the pipe; `false` where not all of them are taken.
+    fn drain(&mut self, to: BorrowedFd<'_>, pipes: &mut Pipes) -> Result<bool, Errno> {
+        let Some((pipe, held)) = &mut self.piped else { return Ok(true) };
+        while *held > 0 {
+            let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
+            match splice(pipe.0.as_fd(), None, to, None, *held, flags) {
+                Ok(0) => return Err(Errno::PIPE),
+                Ok(len) => *held -= len,
+                Err(Errno::AGAIN) => return Ok(false),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some((pipe, _)) = self.piped.take() {
+            pipes.give(pipe);
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsFd as _;
+
+    use super::*;
+
+    /// Two ends of a connection.
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let one = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (one, listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn everything_arrives_in_order_and_the_end_with_it() {
+        let ((mut source, from), (to, mut sink)) = (pair(), pair());
+        let sent: Vec<u8> = (0..8_000_000_u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
+        let expected = [b"first".as_slice(), &sent].concat();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                source.write_all(&sent).unwrap();
+                source.shutdown(std::net::Shutdown::Write).unwrap();
+            });
+            let reader = scope.spawn(|| {
+                let mut all = Vec::new();
+                sink.read_to_end(&mut all).unwrap();
+                all
+            });
+            let (mut flow, mut pipes, mut buffer) = (Flow::default(), Pipes::default(), vec![0; CHUNK]);
+            flow.put(b"first");
+            let mut spliced = false;
+            while flow.pump(from.as_fd(), to.as_fd(), &mut buffer, &mut pipes).unwrap() != Progress::Over {
+                spliced |= flow.piped.is_some();
+                std::thread::yield_now();
+            }
+            assert!(spliced || !pipes.0.is_empty(), "much is moved without being read");
+            assert!(flow.is_over());
+            assert_eq!(reader.join().unwrap(), expected);
+        });
+    }
+}
