@@ -84,7 +84,7 @@ pub enum OptionError {
     #[error("the option `npmRegistry` cannot be used: {0}")]
     Registry(UrlError),
     /// Not a policy.
-    #[error("the options `presets` and `allow` cannot be used: {0}")]
+    #[error("the option `{option}` cannot be used: {0}", option = option_of(.0))]
     Allow(#[from] PolicyError),
     /// An environment that is not text.
     #[error("the environment variable {0} is not UTF-8")]
@@ -92,6 +92,13 @@ pub enum OptionError {
     /// The running program's own folder is unknown.
     #[error("cannot tell which folder this program lies in: {0}; give it with --source")]
     OwnFolder(std::io::Error),
+}
+
+const fn option_of(error: &PolicyError) -> &'static str {
+    match error {
+        PolicyError::Preset(_) => "presets",
+        _ => "allow",
+    }
 }
 
 /// Reads the flags in `args`, which starts with the program's name, and the options with `variable`.
@@ -229,13 +236,9 @@ mod tests {
             (
                 &[],
                 &[("PRESETS", "claude, svn")],
-                "there is no preset 'svn'; there are: claude, vscode, original, github",
+                "the option `presets` cannot be used: there is no preset 'svn'; there are: claude, vscode, original, github",
             ),
-            (
-                &[],
-                &[("ALLOW", "https://x.example/")],
-                "the options `presets` and `allow` cannot be used: allow entry",
-            ),
+            (&[], &[("ALLOW", "https://x.example/")], "the option `allow` cannot be used: allow entry"),
         ] {
             let error = parsed(args, variables).unwrap_err();
             assert!(error.contains(part), "{error}");

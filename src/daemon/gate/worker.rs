@@ -207,16 +207,22 @@ impl Worker<'_> {
         }
     }
 
-    /// Goes on with a connection as far as it gets.
-    fn step(&mut self, key: Key) {
-        let Some(connection) = self.slots.get(key) else { return };
+    /// Does something with a connection, and keeps count of those that have not said what they are for.
+    fn with<T>(&mut self, key: Key, work: impl FnOnce(&mut Connection, &mut Tools<'_>) -> T) -> Option<T> {
+        let connection = self.slots.get(key)?;
         let was_unknown = connection.is_unknown();
         let mut tools = Tools { buffer: &mut self.buffer, pipes: &mut self.pipes, said: None, id: key.id() };
-        let step = connection.step(&mut tools);
-        let said = tools.said.take();
+        let done = work(connection, &mut tools);
         if was_unknown && !connection.is_unknown() {
             self.unknown -= 1;
         }
+        Some(done)
+    }
+
+    /// Goes on with a connection as far as it gets.
+    fn step(&mut self, key: Key) {
+        let done = self.with(key, |connection, tools| (connection.step(tools), tools.said.take()));
+        let Some((step, said)) = done else { return };
         match step {
             Step::Waits => {}
             Step::Again => self.again.push(key),
@@ -251,7 +257,7 @@ impl Worker<'_> {
         let late: Vec<Key> =
             self.slots.iter().filter(|(_, connection)| connection.is_late(now)).map(|(key, _)| key).collect();
         for key in late {
-            if let Some(word) = self.slots.get(key).and_then(Connection::give_up) {
+            if let Some(word) = self.with(key, |connection, _| connection.give_up()).flatten() {
                 self.say(&word);
             }
             self.step(key);

@@ -46,7 +46,9 @@ impl Tcp {
     pub(super) fn accept(&mut self) {
         self.clients.retain(|client| client.heard.elapsed() < PATIENCE);
         for listener in &self.listeners {
-            while let Ok(socket) = accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+            for _ in 0..MAX_CLIENTS {
+                let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+                let Ok(socket) = accept_with(listener, flags) else { break };
                 if self.clients.len() >= MAX_CLIENTS {
                     self.clients.remove(0);
                 }
