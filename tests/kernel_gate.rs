@@ -17,7 +17,8 @@ use lab::Lab;
 use socket2::{Domain, SockRef, Socket, Type};
 
 const HOSTS: [&str; 2] = ["203.0.113.10", "[2001:db8::10]"];
-const PATIENCE: Duration = Duration::from_secs(2);
+/// First packets may be lost while neighbours find each other, and are sent again.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
