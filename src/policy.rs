@@ -2,6 +2,7 @@
 
 mod answer;
 mod decide;
+mod mode;
 mod name;
 mod pattern;
 mod preset;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use answer::{RefusedAddress, check_answer};
 pub use decide::{Decision, NAMED_PORTS, Reason};
+pub use mode::Mode;
 pub use name::{HostName, NameError};
 pub use pattern::Pattern;
 pub use preset::{CLAUDE, PRESETS, Preset};
@@ -30,6 +32,8 @@ pub const MAX_NAMES: usize = 256;
 pub struct Policy {
     /// Version of this file's format.
     pub format: u32,
+    /// Whether it is enforced.
+    pub mode: Mode,
     /// What may be reached; all else may not.
     pub rules: Vec<Rule>,
 }
@@ -57,6 +61,9 @@ pub enum PolicyError {
         /// What is wrong with it and what to write instead.
         reason: String,
     },
+    /// The option `mode` names none.
+    #[error("there is no mode '{0}'; there are: enforce, audit")]
+    Mode(String),
     /// An entry of the `presets` option is none.
     #[error("there is no preset '{0}'; there are: {names}", names = preset_names())]
     Preset(String),
@@ -78,7 +85,7 @@ pub enum PolicyError {
 }
 
 /// The format that this version writes and reads.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 impl Policy {
     /// The policy for the Feature's options: what Claude Code needs, the names of `presets`, and those in `allow`, each
@@ -94,12 +101,18 @@ impl Policy {
             let (name, port) = parse_entry(entry)?;
             rules.add(name, port, ALLOW);
         }
-        Self { format: FORMAT, rules: rules.0 }.checked()
+        Self { format: FORMAT, mode: Mode::Enforce, rules: rules.0 }.checked()
     }
 
     /// The policy for the option `allow` alone.
     pub fn from_options(allow: &str) -> Result<Self, PolicyError> {
         Self::new("", allow)
+    }
+
+    /// The same policy in another mode.
+    #[must_use]
+    pub fn in_mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
     }
 
     /// The option `allow` as it would have to be written for what it has brought.
@@ -288,11 +301,13 @@ mod tests {
             "{}",
             r#"{"format":1,"allow":{}}"#,
             r#"{"format":3,"rules":[]}"#,
-            r#"{"format":2,"rules":[],"extra":1}"#,
-            r#"{"format":2,"rules":[{"name":"a.example","ports":[],"from":""}]}"#,
-            r#"{"format":2,"rules":[{"name":"a.example","ports":[0],"from":""}]}"#,
-            r#"{"format":2,"rules":[{"name":"*","ports":[443],"from":""}]}"#,
-            r#"{"format":2,"rules":[{"name":"*.a.example","ports":[22],"from":""}]}"#,
+            r#"{"format":3,"mode":"","rules":[]}"#,
+            r#"{"format":4,"mode":"enforce","rules":[]}"#,
+            r#"{"format":3,"mode":"enforce","rules":[],"extra":1}"#,
+            r#"{"format":3,"mode":"enforce","rules":[{"name":"a.example","ports":[],"from":""}]}"#,
+            r#"{"format":3,"mode":"enforce","rules":[{"name":"a.example","ports":[0],"from":""}]}"#,
+            r#"{"format":3,"mode":"enforce","rules":[{"name":"*","ports":[443],"from":""}]}"#,
+            r#"{"format":3,"mode":"enforce","rules":[{"name":"*.a.example","ports":[22],"from":""}]}"#,
         ] {
             assert!(Policy::from_json(text).is_err(), "{text}");
         }

@@ -11,7 +11,7 @@ use super::release_host;
 use super::source::Source;
 use super::url::{Url, UrlError};
 use super::wanted::Wanted;
-use crate::policy::{Policy, PolicyError};
+use crate::policy::{Mode, Policy, PolicyError};
 
 /// The release unless somebody says otherwise.
 const DEFAULT_VERSION: &str = "latest";
@@ -33,6 +33,8 @@ environment, as the dev container CLI sets it from the Feature's options:
   NPMREGISTRY         an npm registry to take Claude Code from, where VERSION may be any dist-tag;
                       when empty, its maker's release host
   ALLOW               further names that the container may reach
+  PRESETS             names that belong together, such as vscode or github
+  MODE                enforce; or audit, which refuses nothing and tells of all
   _REMOTE_USER        a user to make Claude Code's folders for, as far as /etc/passwd has one of the name;
   _CONTAINER_USER     another
 ";
@@ -97,6 +99,7 @@ pub enum OptionError {
 const fn option_of(error: &PolicyError) -> &'static str {
     match error {
         PolicyError::Preset(_) => "presets",
+        PolicyError::Mode(_) => "mode",
         _ => "allow",
     }
 }
@@ -138,10 +141,12 @@ pub fn parse(
     } else {
         Source::Npm(Url::parse(&registry).map_err(OptionError::Registry)?)
     };
+    let mode = text("MODE")?;
+    let mode = Mode::parse(&mode).ok_or(PolicyError::Mode(mode))?;
     Ok(Command::Install(Box::new(Options {
         version: Wanted::parse(&version).ok_or(OptionError::Version(version))?,
         from,
-        policy: Policy::new(&text("PRESETS")?, &text("ALLOW")?)?,
+        policy: Policy::new(&text("PRESETS")?, &text("ALLOW")?)?.in_mode(mode),
         users: vec![text("_REMOTE_USER")?, text("_CONTAINER_USER")?],
         root,
         source: source.map_or_else(own_folder, Ok)?,
@@ -237,6 +242,11 @@ mod tests {
                 &[],
                 &[("PRESETS", "claude, svn")],
                 "the option `presets` cannot be used: there is no preset 'svn'; there are: claude, vscode, original, github",
+            ),
+            (
+                &[],
+                &[("MODE", "off")],
+                "the option `mode` cannot be used: there is no mode 'off'; there are: enforce, audit",
             ),
             (&[], &[("ALLOW", "https://x.example/")], "the option `allow` cannot be used: allow entry"),
         ] {

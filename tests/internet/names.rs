@@ -7,7 +7,7 @@ use std::sync::Arc;
 use stand_in::world::{Answer, Clock, Lookup, WhoseAddress};
 
 /// What the container's policy allows, in the policy file's form.
-pub(crate) const POLICY: &str = r#"{"format":2,"rules":[
+pub(crate) const POLICY: &str = r#"{"format":3,"mode":"enforce","rules":[
     {"name":"api.example","ports":[80,443],"from":"test"},
     {"name":"shared.example","ports":[80,443],"from":"test"},
     {"name":"www.example","ports":[443],"from":"test"},

@@ -18,7 +18,7 @@ prepare() {
     /bin/busybox --install -s /busybox
     mount -t tmpfs tmpfs /run
     mount -t tmpfs tmpfs /tmp
-    echo '{"format":2,"rules":[{"name":"web.test.example","ports":[443],"from":"test"}]}' >/etc/agent-sandbox/policy.json
+    echo '{"format":3,"mode":"enforce","rules":[{"name":"web.test.example","ports":[443],"from":"test"}]}' >/etc/agent-sandbox/policy.json
     echo '127.0.0.1 localhost' >/etc/hosts
     : >/etc/resolv.conf
     echo reached >/srv/index.html
