@@ -34,7 +34,7 @@ pub fn explain(policy: &Policy, text: &str) -> Result<Explained, String> {
             Explained { is_allowed: true, sentence }
         }
         Decision::Refused(reason) => {
-            let sentence = Refusal::Connection { name, port, reason }.sentence();
+            let sentence = Refusal::Connection { name, port, reason, let_through: false }.sentence();
             Explained { is_allowed: false, sentence }
         }
     })

@@ -10,6 +10,8 @@ use std::process::Command;
 use rustix::thread::CapabilitySet;
 
 use crate::client::{self, NotReady};
+use crate::policy::Mode;
+use crate::status::AUDIT;
 use crate::{claude_config, paths};
 
 /// Why the agent was not started.
@@ -74,7 +76,9 @@ fn check() -> Result<(), NotStarted> {
     if (held.effective | held.permitted).intersects(opening) {
         return Err(NotStarted::Rights);
     }
-    client::ready()?;
+    if client::ready()?.mode == Mode::Audit {
+        eprintln!("agent-sandbox: {AUDIT}");
+    }
     Ok(())
 }
 

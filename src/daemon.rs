@@ -7,6 +7,7 @@ mod cell;
 mod control;
 mod dns;
 mod end;
+mod flows;
 mod gate;
 mod hosts_file;
 mod log;

@@ -4,6 +4,7 @@
 //! [`netlink`] hands it to the kernel, and [`lacking`] says what a kernel lacks that does not take it; [`readback`]
 //! asks the kernel what it holds and compares. Other tables, Docker's NAT for 127.0.0.11 among them, are never touched.
 
+mod decode;
 pub mod encode;
 pub mod lacking;
 pub mod netlink;
@@ -18,7 +19,7 @@ use std::io;
 use crate::firewall::lacking::Lacking;
 use crate::firewall::netlink::NetlinkError;
 use crate::firewall::readback::Difference;
-use crate::firewall::ruleset::{Endpoint, Ruleset};
+use crate::firewall::ruleset::{Endpoint, Flow, Ruleset};
 
 /// Why the firewall is not in force.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +75,11 @@ pub fn verify(ruleset: &Ruleset, open: &BTreeSet<Endpoint>) -> Result<(), Firewa
 /// How many packets the table has refused since it was put there.
 pub fn refused_packets(ruleset: &Ruleset) -> Result<u64, FirewallError> {
     Ok(readback::refused_packets(&mut netlink::Netfilter::open()?, ruleset)?)
+}
+
+/// What the table's rules have noted of what they refused, and how many packets each was.
+pub fn flows(ruleset: &Ruleset) -> Result<Vec<(Flow, u64)>, FirewallError> {
+    Ok(readback::flows(&mut netlink::Netfilter::open()?, ruleset)?)
 }
 
 fn verify_with(

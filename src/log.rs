@@ -4,19 +4,25 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use crate::policy::MAX_NAMES;
-use crate::status::{Denied, Status};
+use crate::policy::{MAX_NAMES, Mode};
+use crate::status::{AUDIT, Denied, Status};
 use crate::utc::rfc3339;
 
 /// For people.
 pub fn table(status: &Status) -> String {
-    if status.denied.is_empty() {
-        return "nothing was refused\n".to_owned();
+    let mut text = String::new();
+    if status.mode == Mode::Audit {
+        let _ = writeln!(text, "{AUDIT}\n");
     }
-    let mut text = String::from("last                       times  what\n");
+    if status.denied.is_empty() {
+        let _ = writeln!(text, "nothing was refused");
+        return text;
+    }
+    let _ = writeln!(text, "last                       times  what");
     for denied in &status.denied {
         let Denied { what, why, count, last_ms, .. } = denied;
-        let _ = writeln!(text, "{}  {count:>10}  {what}: {why}", rfc3339(*last_ms));
+        let passed = if denied.let_through { " (let through)" } else { "" };
+        let _ = writeln!(text, "{}  {count:>10}  {what}: {why}{passed}", rfc3339(*last_ms));
     }
     if status.denied_others > 0 {
         let _ = writeln!(text, "and {} further refusals", status.denied_others);
@@ -40,6 +46,7 @@ pub fn lines(denied: &[Denied]) -> String {
             "count": denied.count,
             "what": denied.what,
             "why": denied.why,
+            "letThrough": denied.let_through,
             "option": denied.entry.as_ref().map(|entry| format!("\"allow\": \"{entry}\"")),
         });
         let _ = writeln!(text, "{line}");
@@ -86,6 +93,7 @@ mod tests {
             Denied {
                 what: refusal.what(),
                 why: refusal.why(),
+                let_through: false,
                 entry: refusal.entry(),
                 count: 2,
                 first_ms: 0,
@@ -94,6 +102,7 @@ mod tests {
         });
         Status {
             version: String::new(),
+            mode: Mode::Enforce,
             in_force: true,
             problem: None,
             ready: true,
@@ -155,7 +164,8 @@ mod tests {
             first,
             json!({
                 "time": "1970-01-01T00:01:00Z", "first": "1970-01-01T00:00:00Z", "count": 2,
-                "what": "a.example", "why": "not in the policy", "option": "\"allow\": \"a.example\"",
+                "what": "a.example", "why": "not in the policy", "letThrough": false,
+                "option": "\"allow\": \"a.example\"",
             })
         );
         assert_eq!(lines.lines().count(), 2);

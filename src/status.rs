@@ -5,11 +5,20 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::policy::Mode;
+
+/// What is said wherever somebody could take audit mode for protection.
+pub const AUDIT: &str = "AUDIT MODE, NOTHING IS ENFORCED: connections that no rule allows are let through and noted; \
+    `agent-sandbox log` lists them, and the option \"mode\": \"enforce\" ends this";
+
 /// The sandbox's live state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// Version of the daemon.
     pub version: String,
+    /// Whether the policy is enforced.
+    #[serde(default)]
+    pub mode: Mode,
     /// Whether the kernel holds exactly the planned table, read back for this answer.
     pub in_force: bool,
     /// Why not, where it does not.
@@ -44,13 +53,16 @@ pub struct Status {
     pub denied_others: u64,
 }
 
-/// What was refused.
+/// What was refused, or let through in audit mode only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Denied {
     /// A name that was asked for, or a name and a port that a connection was for.
     pub what: String,
     /// Why.
     pub why: String,
+    /// Whether it was let through all the same, in audit mode.
+    #[serde(default)]
+    pub let_through: bool,
     /// The entry of the option `allow` that would allow it, if one would.
     pub entry: Option<String>,
     /// How often; a lookup is often two questions, for IPv4 and IPv6.

@@ -58,7 +58,7 @@ pub const LIMITS: [&str; 5] = [
 
 /// Tries everything.
 pub fn run() -> Vec<Row> {
-    let mut rows = vec![kernel::row()];
+    let mut rows = vec![kernel::row(), kernel::mode()];
     rows.extend(denied::rows());
     rows.extend(gate::rows());
     rows.push(gateway::row());

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use agent_sandbox::allow_check::{Explained, explain};
 use agent_sandbox::confine::{self, NotStarted};
-use agent_sandbox::policy::Policy;
-use agent_sandbox::status::Status;
+use agent_sandbox::policy::{Mode, Policy};
+use agent_sandbox::status::{AUDIT, Status};
 use agent_sandbox::verify::{self, Outcome, Row};
 use agent_sandbox::{client, compat, exit, launch, log, paths};
 
@@ -118,6 +118,9 @@ fn run(command: Command) -> ExitCode {
         },
         Command::Wait { timeout } => match launch::ready(GRACE.min(timeout), timeout) {
             Ok(status) => {
+                if status.mode == Mode::Audit {
+                    eprintln!("agent-sandbox: {AUDIT}");
+                }
                 for name in status.names.iter().filter(|name| name.addresses.is_empty()) {
                     let problem = name.problem.as_deref().unwrap_or("no addresses");
                     eprintln!("agent-sandbox: {} cannot be reached yet: {problem}", name.name);
@@ -164,8 +167,10 @@ fn allow_check(name: &str) -> Result<Explained, String> {
 
 /// Starts the sandbox and then, where it is ready, the command in this process's place.
 fn start(command: &[OsString]) -> ExitCode {
-    if let Err(error) = launch::ready(Duration::ZERO, START_PATIENCE) {
-        return failed(&error);
+    match launch::ready(Duration::ZERO, START_PATIENCE) {
+        Ok(status) if status.mode == Mode::Audit => eprintln!("agent-sandbox: {AUDIT}"),
+        Ok(_) => {}
+        Err(error) => return failed(&error),
     }
     let Some((program, arguments)) = command.split_first() else { return ExitCode::from(exit::OK) };
     let error = std::process::Command::new(program).args(arguments).exec();
@@ -210,6 +215,9 @@ fn print_status(status: &Status, json: bool) {
     let force = if status.in_force { "in force" } else { "NOT IN FORCE" };
     let ready = if status.ready { "ready" } else { "resolving names" };
     show!("sandbox: {force}, {ready}");
+    if status.mode == Mode::Audit {
+        show!("{AUDIT}");
+    }
     if let Some(problem) = &status.problem {
         show!("problem: {problem}");
     }

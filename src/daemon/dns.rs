@@ -28,7 +28,7 @@ use crate::egress::answer::Names;
 use crate::egress::resolv_conf::search_list;
 use crate::firewall::plan::RESPONDER_PORT;
 use crate::paths;
-use crate::policy::HostName;
+use crate::policy::{HostName, Mode};
 use lines::Lines;
 use wanted::Wanted;
 
@@ -253,7 +253,7 @@ fn note(shared: &Shared, names: &[HostName]) {
     let listed = |name: &HostName| shared.policy.lists(name);
     let mut is_news = false;
     for name in names {
-        if listed(name) {
+        if listed(name) || shared.policy.mode == Mode::Audit {
             is_news |= lock(&shared.dns.wanted).want(name, &shared.lookup);
         } else {
             shared.refused.question(name, &search, listed);

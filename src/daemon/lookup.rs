@@ -28,6 +28,8 @@ const MAX_ASKING: usize = 16;
 const MAX_KNOWN: usize = 1024;
 /// Addresses of one name.
 const MAX_ADDRESSES: usize = 32;
+/// Addresses whose last name is kept.
+const MAX_NAMED: usize = 1024;
 
 /// What is known, and who is woken when there is more.
 #[derive(Debug)]
@@ -51,6 +53,8 @@ pub(super) enum Woken {
 #[derive(Debug, Default)]
 struct Inner {
     known: BTreeMap<HostName, Known>,
+    /// The name that was learned last for an address, to tell people where packets were for.
+    names: BTreeMap<IpAddr, (HostName, Instant)>,
     asking: BTreeMap<HostName, Instant>,
 }
 
@@ -121,6 +125,11 @@ impl Lookup {
         Answer::Pending
     }
 
+    /// The name that was looked up last and leads to an address.
+    pub(super) fn name_of(&self, address: IpAddr) -> Option<HostName> {
+        self.lock().names.get(&address).map(|(name, _)| name.clone())
+    }
+
     fn ask(self: &Arc<Self>, name: &HostName) {
         let (here, asked) = (Arc::clone(self), name.clone());
         let spawned = thread::Builder::new().name("lookup".to_owned()).spawn(move || {
@@ -142,6 +151,13 @@ impl Lookup {
             if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
                 inner.known.remove(&oldest);
             }
+        }
+        for address in answer.iter().flatten() {
+            inner.names.insert(*address, (name.clone(), now));
+        }
+        while inner.names.len() > MAX_NAMED {
+            let oldest = inner.names.iter().min_by_key(|(_, (_, since))| *since).map(|(address, _)| *address);
+            inner.names.remove(&oldest.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)));
         }
         inner.known.insert(name.clone(), Known { answer, learned: now, until: now + good });
         drop(inner);

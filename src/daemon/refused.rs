@@ -42,10 +42,15 @@ impl Refused {
         inner.changed = true;
     }
 
-    /// A connection was refused.
+    /// A connection was refused, or let through in audit mode.
     pub(super) fn connection(&self, refusal: &Refusal) {
+        self.times(refusal, 1);
+    }
+
+    /// The same, as often as that.
+    pub(super) fn times(&self, refusal: &Refusal, times: u64) {
         let mut inner = self.lock();
-        if inner.refusals.note_connection(refusal, now_ms()) {
+        if inner.refusals.note_connection(refusal, times, now_ms()) {
             inner.tell(refusal);
         }
         inner.changed = true;
@@ -119,6 +124,7 @@ mod tests {
         let above = tempfile::tempdir().unwrap();
         let denied = [Denied {
             what: "a.example".to_owned(),
+            let_through: false,
             why: "x".to_owned(),
             entry: None,
             count: 1,

@@ -17,6 +17,7 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use super::dns::{self, Dns, Sockets};
+use super::flows;
 use super::gate::{self, Gate, Listeners};
 use super::lookup::Lookup;
 use super::refused::Refused;
@@ -24,7 +25,9 @@ use super::resolve::{Schedule, resolve};
 use super::state::{Inner, Shared, now_ms};
 use super::{LISTENING, control, hosts_file, log, policy_file, resolv_conf};
 use crate::egress::addresses::Addresses;
-use crate::firewall::plan::plan;
+use crate::firewall::plan::{plan, plan_in};
+use crate::policy::Mode;
+use crate::status::AUDIT;
 use crate::{descriptors, firewall, paths};
 
 /// How often the kernel is asked whether the table still stands.
@@ -47,9 +50,17 @@ fn set_up() -> anyhow::Result<Arc<Shared>> {
     let policy = policy_file::read(Path::new(paths::POLICY)).context(paths::POLICY)?;
     // Once: whoever could change the file later could have the daemon open what he likes.
     let resolvers = resolv_conf()?;
-    let ruleset = plan(&resolvers.upstream);
     // The starter has put it there; between its look and this one nobody else could run.
-    firewall::verify(&ruleset, &BTreeSet::new())?;
+    let closed = plan(&resolvers.upstream);
+    firewall::verify(&closed, &BTreeSet::new())?;
+    let ruleset = match policy.mode {
+        Mode::Enforce => closed,
+        Mode::Audit => {
+            let open = plan_in(Mode::Audit, &resolvers.upstream);
+            firewall::apply(&open)?;
+            open
+        }
+    };
     let shared = Arc::new(Shared {
         policy,
         inner: Mutex::new(Inner {
@@ -65,8 +76,12 @@ fn set_up() -> anyhow::Result<Arc<Shared>> {
         gate: Gate::default(),
         lookup: Lookup::new(resolvers.servers).context("eventfd")?,
         refused: Refused::default(),
+        flows: Mutex::default(),
     });
     log::start().context("start the log's thread")?;
+    if shared.policy.mode == Mode::Audit {
+        log::line(AUDIT.to_owned());
+    }
     // Before anything of the user's runs, so that nobody else takes the port. The table redirects to it, and
     // whoever listens there gets no further than that.
     let sockets = Sockets::bind();
@@ -152,10 +167,11 @@ fn keep(shared: &Arc<Shared>) -> ! {
 }
 
 fn keep_table(shared: &Shared) -> ! {
-    let mut told = Told::default();
+    let (mut told, mut unseen) = (Told::default(), Told::default());
     loop {
         thread::sleep(TICK);
         told.problem(mend(shared));
+        unseen.problem(flows::look(shared).context("what was refused by address cannot be listed"));
         shared.refused.write(false);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::dns::Dns;
+use super::flows::{self, Flows};
 use super::gate::Gate;
 use super::lookup::Lookup;
 use super::refused::Refused;
@@ -23,6 +24,7 @@ pub(super) struct Shared {
     pub(super) gate: Gate,
     pub(super) lookup: Arc<Lookup>,
     pub(super) refused: Refused,
+    pub(super) flows: Mutex<Flows>,
 }
 
 /// The part that changes.
@@ -43,6 +45,8 @@ pub(super) struct Inner {
 impl Shared {
     /// The live state; asks the kernel.
     pub(super) fn status(&self) -> Status {
+        // What cannot be listed now is told by whoever looks regularly.
+        let _ = flows::look(self);
         let inner = self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let problem = firewall::verify(&inner.ruleset, &inner.open).err().map(|error| error.to_string());
         let now = Instant::now();
@@ -53,6 +57,7 @@ impl Shared {
         let (denied, denied_others) = self.refused.list();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            mode: self.policy.mode,
             in_force: problem.is_none(),
             problem,
             refused_packets: firewall::refused_packets(&inner.ruleset).unwrap_or(0),

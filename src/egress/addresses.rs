@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::answer::Names;
 use super::query::Record;
-use crate::policy::{HostName, NAMED_PORTS, Policy, check_answer};
+use crate::policy::{HostName, Mode, NAMED_PORTS, Policy, check_answer};
 
 /// Shortest and longest time between two questions for a name.
 const REFRESH: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(300));
@@ -100,13 +100,18 @@ impl Addresses {
         let names = policy.hosts().into_keys();
         let names =
             names.map(|name| (name.clone(), self.live(name, now).map(|(a, _)| a).collect())).collect();
-        Names { names, zones: policy.zones() }
+        Names { names, zones: policy.zones(), all: policy.mode == Mode::Audit }
     }
 
     /// The addresses of a name, and what is wrong with it.
     pub fn status(&self, name: &HostName, now: Instant) -> (BTreeSet<IpAddr>, Option<String>) {
         let addresses = self.live(name, now).map(|(address, _)| address).collect();
         (addresses, self.names.get(name).and_then(|known| known.problem.clone()))
+    }
+
+    /// A name that leads to an address.
+    pub fn name_of(&self, address: IpAddr) -> Option<&HostName> {
+        self.names.iter().find(|(_, known)| known.until.contains_key(&address)).map(|(name, _)| name)
     }
 
     fn live(&self, name: &HostName, now: Instant) -> impl Iterator<Item = (IpAddr, Instant)> {

@@ -17,6 +17,8 @@ pub struct Names {
     pub names: BTreeMap<HostName, Vec<IpAddr>>,
     /// Zones all of whose names are in the policy, and are asked for when somebody wants them.
     pub zones: Vec<HostName>,
+    /// Whether all other names are asked for, too, as in audit mode.
+    pub all: bool,
 }
 
 /// What a message leads to.
@@ -112,7 +114,7 @@ fn find<'a>(question: &Question<'_>, names: &'a Names) -> Found<'a> {
         if let Some(addresses) = names.names.get(&name) {
             return Found::Addresses(addresses);
         }
-        if names.zones.iter().any(|zone| name.is_below(zone)) {
+        if names.all || names.zones.iter().any(|zone| name.is_below(zone)) {
             return Found::Wanted(name);
         }
     }

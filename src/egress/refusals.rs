@@ -1,8 +1,10 @@
-//! What was refused: names that were asked for, and connections. Pure, and bounded however many they are.
+//! What was refused, or let through in audit mode only: names that were asked for, connections, packets. Pure, and
+//! bounded however many they are.
 
 use std::collections::BTreeMap;
 
 use super::words::Why;
+use crate::firewall::ruleset::Flow;
 use crate::policy::{DEFAULT_PORT, HostName, Reason};
 use crate::status::Denied;
 
@@ -22,6 +24,18 @@ pub enum Refusal {
         port: u16,
         /// Why.
         reason: Reason,
+        /// Whether it was let through all the same, in audit mode.
+        let_through: bool,
+    },
+    /// Packets that the table refused.
+    Flow {
+        /// Where they were for.
+        flow: Flow,
+        /// The name that was looked up last and leads there, and why it may not be reached at that port; nothing, if
+        /// it may, but not at that address.
+        name: Option<(HostName, Option<Reason>)>,
+        /// Whether they were let through all the same, in audit mode.
+        let_through: bool,
     },
     /// A connection that is for no host.
     Odd {
@@ -40,6 +54,7 @@ impl Refusal {
         match self {
             Self::Question(name) => name.to_string(),
             Self::Connection { name, port, .. } => format!("{name}:{port}"),
+            Self::Flow { flow, name, .. } => told(flow, name.as_ref().map(|(name, _)| name)),
             Self::Odd { port, said: Some(said), .. } => format!("{said}, port {port}"),
             Self::Odd { port, said: None, .. } => format!("port {port}"),
         }
@@ -50,6 +65,16 @@ impl Refusal {
         match self {
             Self::Question(_) => Reason::NotListed.to_string(),
             Self::Connection { reason, .. } => reason.to_string(),
+            Self::Flow { flow: Flow { protocol: TCP, .. }, name: Some(_), .. } => {
+                Reason::OtherPort.to_string()
+            }
+            Self::Flow { flow: Flow { protocol: TCP, .. }, name: None, .. } => {
+                "connections go by name, and no name that was looked up leads there".to_owned()
+            }
+            Self::Flow { flow: Flow { protocol: UDP, port: 443, .. }, .. } => {
+                "only TCP may leave; programs go on over TCP where QUIC is refused".to_owned()
+            }
+            Self::Flow { .. } => "only TCP may leave".to_owned(),
             Self::Odd { why, .. } => why.text().to_owned(),
         }
     }
@@ -61,21 +86,45 @@ impl Refusal {
             Self::Question(name) => (!name.is_local()).then(|| name.to_string()),
             Self::Connection { name, port: DEFAULT_PORT, .. } => Some(name.to_string()),
             Self::Connection { name, port, .. } => Some(format!("{name}:{port}")),
-            Self::Odd { .. } => None,
+            Self::Flow { flow: Flow { protocol: TCP, port, .. }, name: Some((name, Some(_))), .. } => {
+                Some(format!("{name}:{port}"))
+            }
+            Self::Flow { .. } | Self::Odd { .. } => None,
         }
+    }
+
+    /// Whether it was let through all the same, in audit mode.
+    pub const fn is_let_through(&self) -> bool {
+        matches!(self, Self::Connection { let_through: true, .. } | Self::Flow { let_through: true, .. })
     }
 
     /// One sentence, with what to do about it.
     pub fn sentence(&self) -> String {
         let (what, why) = (self.what(), self.why());
+        let done = if self.is_let_through() { "let through (audit mode)" } else { "refused" };
         match self.entry() {
             Some(entry) => {
                 format!(
-                    "refused {what}: {why}; to allow it, add to the Feature's options: \"allow\": \"{entry}\""
+                    "{done} {what}: {why}; to allow it, add to the Feature's options: \"allow\": \"{entry}\""
                 )
             }
-            None => format!("refused {what}: {why}"),
+            None => format!("{done} {what}: {why}"),
         }
+    }
+}
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
+fn told(flow: &Flow, name: Option<&HostName>) -> String {
+    let Flow { address, protocol, port, .. } = flow;
+    match (protocol, name) {
+        (&TCP, Some(name)) => format!("{name}:{port} ({address})"),
+        (&TCP, None) => format!("{address}, port {port}"),
+        (&UDP, Some(name)) => format!("UDP to {name} ({address}), port {port}"),
+        (&UDP, None) => format!("UDP to {address}, port {port}"),
+        (1 | 58, _) => format!("ICMP to {address}"),
+        (protocol, _) => format!("protocol {protocol} to {address}"),
     }
 }
 
@@ -84,7 +133,7 @@ impl Refusal {
 pub struct Refusals {
     names: BTreeMap<HostName, Count>,
     /// By what was refused, and why.
-    connections: BTreeMap<(String, String), (Option<String>, Count)>,
+    connections: BTreeMap<(String, String), (Refusal, Count)>,
     others: u64,
 }
 
@@ -96,12 +145,12 @@ struct Count {
 }
 
 impl Count {
-    const fn new(now_ms: u64) -> Self {
-        Self { times: 1, first_ms: now_ms, last_ms: now_ms }
+    const fn new(times: u64, now_ms: u64) -> Self {
+        Self { times, first_ms: now_ms, last_ms: now_ms }
     }
 
-    const fn again(&mut self, now_ms: u64) {
-        self.times = self.times.saturating_add(1);
+    const fn again(&mut self, times: u64, now_ms: u64) {
+        self.times = self.times.saturating_add(times);
         self.last_ms = now_ms;
     }
 }
@@ -119,7 +168,7 @@ impl Refusals {
         listed: impl Fn(&HostName) -> bool,
     ) -> bool {
         if let Some(count) = self.names.get_mut(name) {
-            count.again(now_ms);
+            count.again(1, now_ms);
             return false;
         }
         let known = |short: &HostName| self.names.contains_key(short) || listed(short);
@@ -137,22 +186,22 @@ impl Refusals {
             self.others = self.others.saturating_add(1);
             return false;
         }
-        self.names.insert(name.clone(), Count::new(now_ms));
+        self.names.insert(name.clone(), Count::new(1, now_ms));
         true
     }
 
-    /// Counts a refused connection, and says whether it is a new one that is kept.
-    pub fn note_connection(&mut self, refusal: &Refusal, now_ms: u64) -> bool {
+    /// Counts a refused connection, or so many packets, and says whether it is a new one that is kept.
+    pub fn note_connection(&mut self, refusal: &Refusal, times: u64, now_ms: u64) -> bool {
         let key = (refusal.what(), refusal.why());
         if let Some((_, count)) = self.connections.get_mut(&key) {
-            count.again(now_ms);
+            count.again(times, now_ms);
             return false;
         }
         if self.connections.len() >= MAX_KEPT {
-            self.others = self.others.saturating_add(1);
+            self.others = self.others.saturating_add(times);
             return false;
         }
-        self.connections.insert(key, (refusal.entry(), Count::new(now_ms)));
+        self.connections.insert(key, (refusal.clone(), Count::new(times, now_ms)));
         true
     }
 
@@ -163,22 +212,17 @@ impl Refusals {
 
     /// What was refused, the latest first.
     pub fn list(&self) -> Vec<Denied> {
-        let denied = |what: String, why: String, entry, count: &Count| Denied {
-            what,
-            why,
-            entry,
+        let denied = |refusal: &Refusal, count: &Count| Denied {
+            what: refusal.what(),
+            why: refusal.why(),
+            let_through: refusal.is_let_through(),
+            entry: refusal.entry(),
             count: count.times,
             first_ms: count.first_ms,
             last_ms: count.last_ms,
         };
-        let names = self.names.iter().map(|(name, count)| {
-            let refusal = Refusal::Question(name.clone());
-            denied(refusal.what(), refusal.why(), refusal.entry(), count)
-        });
-        let connections = self
-            .connections
-            .iter()
-            .map(|((what, why), (entry, count))| denied(what.clone(), why.clone(), entry.clone(), count));
+        let names = self.names.iter().map(|(name, count)| denied(&Refusal::Question(name.clone()), count));
+        let connections = self.connections.values().map(|(refusal, count)| denied(refusal, count));
         let mut list: Vec<Denied> = names.chain(connections).collect();
         list.sort_by_key(|denied| std::cmp::Reverse(denied.last_ms));
         list
@@ -237,6 +281,7 @@ mod tests {
         let denied = Denied {
             what: "a.example".to_owned(),
             why: "not in the policy".to_owned(),
+            let_through: false,
             entry: Some("a.example".to_owned()),
             count: 2,
             first_ms: 5,
@@ -247,8 +292,12 @@ mod tests {
 
     #[test]
     fn the_sentence_names_the_option() {
-        let connection =
-            |text: &str, port| Refusal::Connection { name: name(text), port, reason: Reason::NotListed };
+        let connection = |text: &str, port| Refusal::Connection {
+            name: name(text),
+            port,
+            reason: Reason::NotListed,
+            let_through: false,
+        };
         let odd = |said: Option<&str>, why| Refusal::Odd { port: 443, said: said.map(str::to_owned), why };
         let option =
             |entry: &str| format!("; to allow it, add to the Feature's options: \"allow\": \"{entry}\"");
@@ -274,13 +323,55 @@ mod tests {
     }
 
     #[test]
+    fn packets_are_told_by_what_they_were_for() {
+        let flow = |protocol, port, to: Option<&str>, let_through| {
+            let flow = Flow { address: "203.0.113.7".parse().unwrap(), protocol, port, uid: 1000 };
+            let name = to.map(|to| (name(to), Some(Reason::OtherPort)));
+            Refusal::Flow { flow, name, let_through }.sentence()
+        };
+        for (sentence, expected) in [
+            (
+                flow(6, 22, Some("git.example"), false),
+                "refused git.example:22 (203.0.113.7): in the policy, but not with this port; to allow it, add to the \
+                 Feature's options: \"allow\": \"git.example:22\"",
+            ),
+            (
+                flow(6, 22, Some("git.example"), true),
+                "let through (audit mode) git.example:22 (203.0.113.7): in the policy, but not with this port; to \
+                 allow it, add to the Feature's options: \"allow\": \"git.example:22\"",
+            ),
+            (
+                flow(6, 22, None, false),
+                "refused 203.0.113.7, port 22: connections go by name, and no name that was looked up leads there",
+            ),
+            (
+                flow(17, 443, None, false),
+                "refused UDP to 203.0.113.7, port 443: only TCP may leave; programs go on over TCP where QUIC is refused",
+            ),
+            (
+                flow(17, 123, Some("a.example"), false),
+                "refused UDP to a.example (203.0.113.7), port 123: only TCP may leave",
+            ),
+            (flow(1, 0, None, false), "refused ICMP to 203.0.113.7: only TCP may leave"),
+            (flow(132, 0, None, false), "refused protocol 132 to 203.0.113.7: only TCP may leave"),
+        ] {
+            assert_eq!(sentence, expected);
+        }
+    }
+
+    #[test]
     fn connections_are_counted_by_what_and_why() {
         let mut refusals = Refusals::default();
-        let other = Refusal::Connection { name: name("a.example"), port: 80, reason: Reason::OtherPort };
-        assert!(refusals.note_connection(&other, 1));
-        assert!(!refusals.note_connection(&other, 2));
+        let other = Refusal::Connection {
+            name: name("a.example"),
+            port: 80,
+            reason: Reason::OtherPort,
+            let_through: false,
+        };
+        assert!(refusals.note_connection(&other, 1, 1));
+        assert!(!refusals.note_connection(&other, 1, 2));
         for port in 0..2000 {
-            refusals.note_connection(&Refusal::Odd { port, said: None, why: Why::Silent }, 3);
+            refusals.note_connection(&Refusal::Odd { port, said: None, why: Why::Silent }, 1, 3);
         }
         let list = refusals.list();
         assert_eq!((list.len(), refusals.others()), (MAX_KEPT, 1501));

@@ -3,9 +3,10 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::ruleset::{
-    AddressOf, BaseChain, Chain, ChainKind, CmpOp, Expr, Family, InetHook, MetaKey, PayloadBase, REG,
+    AddressOf, BaseChain, Chain, ChainKind, CmpOp, Expr, Family, Holds, InetHook, MetaKey, PayloadBase, REG,
     Register, RejectWith, Ruleset, Set, Verdict,
 };
+use crate::policy::Mode;
 
 /// Name of the table; nothing else in the container uses it, and no other table is touched.
 pub const TABLE: &str = "agent_sandbox";
@@ -18,10 +19,22 @@ pub const MARK: u32 = 0x0a5b_0001;
 const CONNECTION_MARK: u32 = 0x0a5b_0002;
 
 /// Set of allowed IPv4 endpoints.
-pub const ALLOW4: Set = Set { name: "allow4", family: Family::V4 };
+pub const ALLOW4: Set = Set { name: "allow4", holds: Holds::Endpoints, family: Family::V4 };
 
 /// Set of allowed IPv6 endpoints.
-pub const ALLOW6: Set = Set { name: "allow6", family: Family::V6 };
+pub const ALLOW6: Set = Set { name: "allow6", holds: Holds::Endpoints, family: Family::V6 };
+
+/// Flows of a family that a set of noted ones holds. Whoever is refused chooses what is noted, so it is bounded.
+const MOST_FLOWS: u32 = 512;
+
+/// How long a noted flow stays, in seconds: many times as long as the daemon takes to look.
+const FLOW_SECONDS: u64 = 3600;
+
+/// Sets of what was refused, and in audit mode of what was let through.
+const NOTED: [Set; 2] = [
+    Set { name: "noted4", holds: Holds::Flows { most: MOST_FLOWS }, family: Family::V4 },
+    Set { name: "noted6", holds: Holds::Flows { most: MOST_FLOWS }, family: Family::V6 },
+];
 
 /// Docker's embedded resolver. It listens in the container's own network namespace, and its questions to the
 /// upstream resolvers leave from there too, unmarked and as uid 0.
@@ -50,6 +63,9 @@ pub enum Upstream {
     Unknown,
 }
 
+/// The chain that notes.
+const NOTE: &str = "note";
+
 const ICMP: u8 = 1;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -61,6 +77,8 @@ const DNS_PORT: u16 = 53;
 const CT_ESTABLISHED: u32 = 2;
 /// `IP_CT_NEW` as a state bit.
 const CT_NEW: u32 = 8;
+/// `RTN_UNICAST` of rtnetlink(7): an address of one host.
+const RTN_UNICAST: u32 = 1;
 /// `RTN_LOCAL` of rtnetlink(7): an address of our own.
 const RTN_LOCAL: u32 = 2;
 
@@ -70,6 +88,11 @@ const BEFORE_DOCKERS_NAT: i32 = -110;
 /// The table that denies everything but the endpoints in its sets, answers to inbound connections, loopback
 /// and the daemon's own DNS questions, and that has everybody else's DNS questions answered on loopback.
 pub fn plan(upstream: &Upstream) -> Ruleset {
+    plan_in(Mode::Enforce, upstream)
+}
+
+/// The same, or in audit mode the table that lets TCP out to all hosts, and notes where.
+pub fn plan_in(mode: Mode, upstream: &Upstream) -> Ruleset {
     let chain = |name: &str, kind, hook, priority, rules| Chain {
         name: name.to_owned(),
         base: Some(BaseChain { kind, hook, priority }),
@@ -77,20 +100,21 @@ pub fn plan(upstream: &Upstream) -> Ruleset {
     };
     Ruleset {
         table: TABLE,
-        sets: vec![ALLOW4, ALLOW6],
+        sets: [ALLOW4, ALLOW6].into_iter().chain(NOTED).collect(),
         chains: vec![
-            chain("output", ChainKind::Filter, InetHook::LocalOut, 0, output()),
+            chain("output", ChainKind::Filter, InetHook::LocalOut, 0, output(mode)),
             chain("arrive", ChainKind::Filter, InetHook::LocalIn, 0, arrive()),
             // Nobody in the container may route for others, or for a namespace of their own.
-            chain("forward", ChainKind::Filter, InetHook::Forward, 0, refuse()),
+            chain("forward", ChainKind::Filter, InetHook::Forward, 0, refuse().to_vec()),
             chain("leave", ChainKind::Filter, InetHook::PostRouting, 0, leave()),
             chain("divert", ChainKind::Nat, InetHook::LocalOut, BEFORE_DOCKERS_NAT, divert(upstream)),
             Chain { name: "dns".to_owned(), base: None, rules: dns(upstream) },
+            Chain { name: NOTE.to_owned(), base: None, rules: note() },
         ],
     }
 }
 
-fn output() -> Vec<Vec<Expr>> {
+fn output(mode: Mode) -> Vec<Vec<Expr>> {
     // What the daemon sends and was redirected: whoever used the same port before has left a connection tracking entry.
     // What answers users must not answer the daemon, which opens what it learns, and connects where it was asked to.
     let not_back = |protocol: u8, port: u16| {
@@ -140,9 +164,62 @@ fn output() -> Vec<Vec<Expr>> {
         rule(&[loopback(), vec![accept()]]),
         rule(&[endpoint(ALLOW4), mark_connection(), vec![accept()]]),
         rule(&[endpoint(ALLOW6), mark_connection(), vec![accept()]]),
+        vec![jump(NOTE)],
     ]);
+    if mode == Mode::Audit {
+        // What an entry of the policy could allow: TCP, and not to a cloud's metadata or a neighbour without an address.
+        rules.extend(
+            link_local().into_iter().flat_map(|to| refuse().map(|refusal| [to.clone(), refusal].concat())),
+        );
+        rules.push(rule(&[l4(TCP), mark_connection(), vec![accept()]]));
+    }
     rules.extend(refuse());
     rules
+}
+
+/// Notes what is about to be refused, by whose socket. What the kernel sends by itself has none, and what is for many
+/// hosts at once is background noise.
+fn note() -> Vec<Vec<Expr>> {
+    let mut rules = Vec::new();
+    for set in NOTED {
+        let (nfproto, offset, rest) = match set.family {
+            Family::V4 => (NFPROTO_IPV4, 16, [9, 10, 11]),
+            Family::V6 => (NFPROTO_IPV6, 24, [2, 13, 14]),
+        };
+        let [protocol, port, uid] = rest.map(Register);
+        let destination_port = Expr::Payload { base: PayloadBase::Transport, offset: 2, len: 2, to: port };
+        for (only, port) in [
+            (l4(TCP), destination_port.clone()),
+            (l4(UDP), destination_port),
+            (not(&[TCP, UDP]), Expr::Number { number: 0, to: port }),
+        ] {
+            let key = vec![
+                Expr::Payload { base: PayloadBase::Network, offset, len: set.family.address_len(), to: REG },
+                Expr::Meta { key: MetaKey::L4Proto, to: protocol },
+                port,
+                Expr::Meta { key: MetaKey::SkUid, to: uid },
+                Expr::Note { set: set.name.to_owned(), from: REG, seconds: FLOW_SECONDS },
+            ];
+            let family = meta_is(MetaKey::NfProto, vec![nfproto]);
+            rules.push(rule(&[family, one_host(), only, key]));
+        }
+    }
+    rules
+}
+
+/// Link-local destinations (RFC 3927, RFC 4291 section 2.5.6).
+fn link_local() -> [Vec<Expr>; 2] {
+    [(NFPROTO_IPV4, 16, [255, 255], [169, 254]), (NFPROTO_IPV6, 24, [0xff, 0xc0], [0xfe, 0x80])].map(
+        |(nfproto, offset, mask, prefix)| {
+            let mut exprs = meta_is(MetaKey::NfProto, vec![nfproto]);
+            exprs.extend([
+                Expr::Payload { base: PayloadBase::Network, offset, len: 2, to: REG },
+                Expr::Mask { register: REG, mask: mask.to_vec() },
+                Expr::Cmp { from: REG, op: CmpOp::Eq, data: prefix.to_vec() },
+            ]);
+            exprs
+        },
+    )
 }
 
 /// Marks the connections that others begin with us, so that we may answer: TCP, and pings. What was open before the
@@ -232,9 +309,9 @@ fn dns(upstream: &Upstream) -> Vec<Vec<Expr>> {
 }
 
 /// Refuses and counts whatever is left, as fast as each protocol allows.
-fn refuse() -> Vec<Vec<Expr>> {
+fn refuse() -> [Vec<Expr>; 2] {
     let reject = |with| vec![Expr::Counter, Expr::Reject(with)];
-    vec![rule(&[l4(TCP), reject(RejectWith::TcpReset)]), reject(RejectWith::AdminProhibited)]
+    [rule(&[l4(TCP), reject(RejectWith::TcpReset)]), reject(RejectWith::AdminProhibited)]
 }
 
 fn rule<const N: usize>(parts: &[Vec<Expr>; N]) -> Vec<Expr> {
@@ -259,6 +336,13 @@ fn mark() -> Vec<Expr> {
 
 fn l4(protocol: u8) -> Vec<Expr> {
     meta_is(MetaKey::L4Proto, vec![protocol])
+}
+
+/// Any other transport protocol than these.
+fn not(protocols: &[u8]) -> Vec<Expr> {
+    let other = |protocol: &u8| Expr::Cmp { from: REG, op: CmpOp::Neq, data: vec![*protocol] };
+    let load = Expr::Meta { key: MetaKey::L4Proto, to: REG };
+    std::iter::once(load).chain(protocols.iter().map(other)).collect()
 }
 
 fn loopback() -> Vec<Expr> {
@@ -353,17 +437,22 @@ fn tcp_flags(mask: u8, flags: u8) -> Vec<Expr> {
 
 /// A source address that is not one of this namespace's own.
 fn foreign_source() -> Vec<Expr> {
-    local(AddressOf::Source, CmpOp::Neq)
+    address_type(AddressOf::Source, CmpOp::Neq, RTN_LOCAL)
 }
 
 /// A destination address that is one of this namespace's own.
 fn local_destination() -> Vec<Expr> {
-    local(AddressOf::Destination, CmpOp::Eq)
+    address_type(AddressOf::Destination, CmpOp::Eq, RTN_LOCAL)
 }
 
-fn local(of: AddressOf, op: CmpOp) -> Vec<Expr> {
-    let local = RTN_LOCAL.to_ne_bytes().to_vec();
-    vec![Expr::AddressType { of, to: REG }, Expr::Cmp { from: REG, op, data: local }]
+/// A destination that is one host, neither several nor ourselves.
+fn one_host() -> Vec<Expr> {
+    address_type(AddressOf::Destination, CmpOp::Eq, RTN_UNICAST)
+}
+
+fn address_type(of: AddressOf, op: CmpOp, kind: u32) -> Vec<Expr> {
+    let data = kind.to_ne_bytes().to_vec();
+    vec![Expr::AddressType { of, to: REG }, Expr::Cmp { from: REG, op, data }]
 }
 
 /// TCP to an `address . port` in the set; the port sits in the 4-byte register right behind the address.

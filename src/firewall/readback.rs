@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::encode::{GET_CHAIN, GET_RULE, GET_SET_ELEM, decode, policy_and_type};
+use super::decode::decode;
+use super::encode::{GET_CHAIN, GET_RULE, GET_SET_ELEM, policy_and_type};
 use super::netlink::{Netfilter, NetlinkError};
 use super::nla::Attributes;
-use super::ruleset::{BaseChain, Chain, ChainKind, Endpoint, Expr, Family, InetHook, Ruleset};
+use super::ruleset::{
+    BaseChain, Chain, ChainKind, Endpoint, Expr, Family, Flow, Holds, InetHook, Ruleset, Set,
+};
 
 /// The first difference between plan and kernel, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,17 +78,46 @@ fn rules(socket: &mut Netfilter, table: &str, chain: &str) -> Result<Vec<Vec<Exp
 /// The endpoints that the table's sets hold now.
 pub fn endpoints(socket: &mut Netfilter, ruleset: &Ruleset) -> Result<BTreeSet<Endpoint>, NetlinkError> {
     let mut endpoints = BTreeSet::new();
-    for set in &ruleset.sets {
-        for object in socket.dump(GET_SET_ELEM, &[(1, ruleset.table), (2, set.name)])? {
-            let list = Attributes::new(&object);
-            for (_, element) in list.nested(3).unwrap_or(Attributes::new(&[])) {
-                let key = Attributes::new(element).nested(1).and_then(|key| key.get(1));
-                let endpoint = key.and_then(|key| endpoint(set.family, key));
-                endpoints.insert(endpoint.ok_or(NetlinkError::Garbled("a set element without a key"))?);
-            }
-        }
+    for set in ruleset.sets.iter().filter(|set| set.holds == Holds::Endpoints) {
+        elements(socket, ruleset.table, set, |key, _| {
+            endpoints.insert(endpoint(set.family, key)?);
+            Some(())
+        })?;
     }
     Ok(endpoints)
+}
+
+/// The flows that the table's rules have noted, and how many packets each was.
+pub fn flows(socket: &mut Netfilter, ruleset: &Ruleset) -> Result<Vec<(Flow, u64)>, NetlinkError> {
+    let mut flows = Vec::new();
+    for set in ruleset.sets.iter().filter(|set| set.holds != Holds::Endpoints) {
+        elements(socket, ruleset.table, set, |key, element| {
+            let counter = element.nested(7).filter(|counter| counter.string(1) == Some("counter"));
+            let packets = counter.and_then(|counter| counter.nested(2)?.be64(2)).unwrap_or(1);
+            flows.push((flow(set.family, key)?, packets));
+            Some(())
+        })?;
+    }
+    Ok(flows)
+}
+
+/// Has each element's key read, and the element.
+fn elements(
+    socket: &mut Netfilter,
+    table: &str,
+    set: &Set,
+    mut read: impl FnMut(&[u8], &Attributes<'_>) -> Option<()>,
+) -> Result<(), NetlinkError> {
+    for object in socket.dump(GET_SET_ELEM, &[(1, table), (2, set.name)])? {
+        let list = Attributes::new(&object);
+        for (_, element) in list.nested(3).unwrap_or(Attributes::new(&[])) {
+            let element = Attributes::new(element);
+            let key = element.nested(1).and_then(|key| key.get(1));
+            key.and_then(|key| read(key, &element))
+                .ok_or(NetlinkError::Garbled("a set element without a key"))?;
+        }
+    }
+    Ok(())
 }
 
 /// How many packets the table's counting rules, which are those that refuse, have seen.
@@ -107,13 +139,25 @@ pub fn refused_packets(socket: &mut Netfilter, ruleset: &Ruleset) -> Result<u64,
 }
 
 fn endpoint(family: Family, key: &[u8]) -> Option<Endpoint> {
-    let (address, port) = key.split_at_checked(usize::try_from(family.address_len()).ok()?)?;
-    let port = u16::from_be_bytes(port.get(..2)?.try_into().ok()?);
+    let (address, port) = address(family, key)?;
+    Some(SocketAddr::new(address, u16::from_be_bytes(port.get(..2)?.try_into().ok()?)))
+}
+
+/// Each part of a key is padded to four bytes. The uid is a number of this machine's, the port one of the network's.
+fn flow(family: Family, key: &[u8]) -> Option<Flow> {
+    let (address, rest) = address(family, key)?;
+    let [protocol, _, _, _, high, low, _, _, uid @ ..] = rest else { return None };
+    let port = u16::from_be_bytes([*high, *low]);
+    Some(Flow { address, protocol: *protocol, port, uid: u32::from_ne_bytes(uid.try_into().ok()?) })
+}
+
+fn address(family: Family, key: &[u8]) -> Option<(IpAddr, &[u8])> {
+    let (address, rest) = key.split_at_checked(usize::try_from(family.address_len()).ok()?)?;
     let address = match family {
         Family::V4 => IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(address).ok()?)),
         Family::V6 => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(address).ok()?)),
     };
-    Some(SocketAddr::new(address, port))
+    Some((address, rest))
 }
 
 /// Says whether the kernel's chains are exactly the planned ones.

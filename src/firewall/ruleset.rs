@@ -1,25 +1,39 @@
 //! A ruleset as data: what nf_tables is told and what it answers, in the words of `linux/netfilter/nf_tables.h`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// One table of family `inet` with its chains and sets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ruleset {
     /// The table's name.
     pub table: &'static str,
-    /// Sets of allowed endpoints.
+    /// Sets of allowed endpoints, and of what was refused.
     pub sets: Vec<Set>,
     /// Base chains first, then the chains they jump to.
     pub chains: Vec<Chain>,
 }
 
-/// A set of `address . port` pairs whose elements time out.
+/// A set whose elements time out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Set {
     /// The set's name.
     pub name: &'static str,
+    /// What it holds.
+    pub holds: Holds,
     /// Address family of its elements.
     pub family: Family,
+}
+
+/// What a set's elements are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// `address . port`, put there by the daemon.
+    Endpoints,
+    /// `address . protocol . port . uid`, put there by rules, with how many packets they were.
+    Flows {
+        /// How many; further ones are not noted.
+        most: u32,
+    },
 }
 
 /// An address family.
@@ -43,6 +57,19 @@ impl Family {
 
 /// An allowed endpoint: TCP to this address and port.
 pub type Endpoint = SocketAddr;
+
+/// What packets were for, as a rule has noted it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Flow {
+    /// The destination.
+    pub address: IpAddr,
+    /// The transport protocol's number.
+    pub protocol: u8,
+    /// The destination port of TCP and UDP; of other protocols 0.
+    pub port: u16,
+    /// Whose socket sent them.
+    pub uid: u32,
+}
 
 /// A chain and its rules in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,6 +195,15 @@ pub enum Expr {
         set: String,
         /// First register of the value.
         from: Register,
+    },
+    /// Note the registers' value in a set, with a count of packets; where the set is full, go on with the next rule.
+    Note {
+        /// The set's name.
+        set: String,
+        /// First register of the value.
+        from: Register,
+        /// How long it stays after the last packet.
+        seconds: u64,
     },
     /// Count packets; the counts themselves are not part of the ruleset.
     Counter,

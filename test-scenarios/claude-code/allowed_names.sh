@@ -28,7 +28,9 @@ for server in 127.0.0.11 203.0.113.53 203.0.113.66 2001:db8:113::66; do
     check "DNS to $server is answered here: no such name" bash -c "$code" "$server"
 done
 check "the refused names are listed, with the option that allows them" bash -c \
-    "agent-sandbox log | grep -q '\"allow\": \"rebind.test.example:80, web.test.example:80, evil.test.example, evil.test.example:80, leak.example\"'"
+    "agent-sandbox log | grep -q '\"allow\": \"rebind.test.example:80, web.test.example:80, evil.test.example, evil.test.example:80, leak.example, web.test.example:8080\"'"
+check "refused packets are listed by what they were for" bash -c \
+    "agent-sandbox log | grep -q ' 203.0.113.66, port 8080: connections go by name'"
 check "verify holds" agent-sandbox verify
 
 reportResults

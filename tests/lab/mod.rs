@@ -66,6 +66,11 @@ impl Lab {
         run_in(&self.outside, work)
     }
 
+    /// The names of both namespaces, the container's first.
+    pub(crate) fn names(&self) -> (&str, &str) {
+        (&self.inside, &self.outside)
+    }
+
     /// Runs a program in the container's place and returns what it prints.
     pub(crate) fn inside_output(&self, command: &[&str]) -> String {
         let mut all = vec!["netns", "exec", self.inside.as_str()];

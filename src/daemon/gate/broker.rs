@@ -16,7 +16,7 @@ use crate::daemon::lookup::{Answer, Woken};
 use crate::daemon::state::Shared;
 use crate::egress::refusals::Refusal;
 use crate::egress::words::{Complaint, MAX_WORD, Verdict, Wish, Word};
-use crate::policy::Decision;
+use crate::policy::{Decision, Mode};
 
 /// Connections on their way at the same time. Each costs the worker one of its own, which waits.
 const MAX_DIALS: usize = 512;
@@ -124,27 +124,35 @@ impl Broker<'_> {
     }
 
     fn judge(&mut self, wish: Wish) -> anyhow::Result<()> {
+        let audit = self.shared.policy.mode == Mode::Audit;
         match self.shared.policy.decide(&wish.name, wish.port) {
             Decision::Refused(reason) => {
-                let refusal = Refusal::Connection { name: wish.name.clone(), port: wish.port, reason };
-                let sentence = refusal.sentence();
+                let name = wish.name.clone();
+                let refusal = Refusal::Connection { name, port: wish.port, reason, let_through: audit };
                 // A name that never is anybody's (RFC 6761 section 6.4) is nothing to tell: checks ask for it.
                 if !wish.name.as_str().ends_with(".invalid") {
                     self.shared.refused.connection(&refusal);
                 }
-                self.answer(wish.id, &Verdict::Refused(sentence), None)
+                if audit {
+                    self.connect(wish)
+                } else {
+                    self.answer(wish.id, &Verdict::Refused(refusal.sentence()), None)
+                }
             }
-            Decision::Allowed(_) if self.dials.len() >= MAX_DIALS => {
-                let busy = "too many connections are on their way; try again".to_owned();
-                self.answer(wish.id, &Verdict::Failed(busy), None)
-            }
-            Decision::Allowed(_) => {
-                let number = self.number;
-                self.number += 1;
-                self.dials.insert(number, Dial::new(wish));
-                self.look_after(number, Instant::now())
-            }
+            Decision::Allowed(_) => self.connect(wish),
         }
+    }
+
+    /// Begins a connection that may be.
+    fn connect(&mut self, wish: Wish) -> anyhow::Result<()> {
+        if self.dials.len() >= MAX_DIALS {
+            let busy = "too many connections are on their way; try again".to_owned();
+            return self.answer(wish.id, &Verdict::Failed(busy), None);
+        }
+        let number = self.number;
+        self.number += 1;
+        self.dials.insert(number, Dial::new(wish));
+        self.look_after(number, Instant::now())
     }
 
     /// Does what is to be done next for all.

@@ -13,6 +13,7 @@ fn names() -> Names {
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     Names {
         zones: vec![HostName::parse("zone.example").unwrap()],
+        all: false,
         names: BTreeMap::from([
             entry("both.example", &["203.0.113.1", "2001:db8::1"]),
             entry("four.example", &["203.0.113.4"]),

@@ -1,0 +1,81 @@
+//! Packets that the table refused, or let through in audit mode, as it has noted them: told by name where one is known.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::state::Shared;
+use crate::egress::refusals::Refusal;
+use crate::firewall;
+use crate::firewall::ruleset::Flow;
+use crate::policy::{Decision, Mode};
+
+const TCP: u8 = 6;
+
+/// What has been told of each flow.
+#[derive(Debug, Default)]
+pub(super) struct Flows(BTreeMap<Flow, u64>);
+
+/// Tells what is new.
+pub(super) fn look(shared: &Shared) -> anyhow::Result<()> {
+    let ruleset = lock(&shared.inner).ruleset.clone();
+    // Held until all is told: who comes second finds nothing new.
+    let mut flows = lock(&shared.flows);
+    for (flow, times) in flows.news(firewall::flows(&ruleset)?) {
+        let known = || lock(&shared.inner).addresses.name_of(flow.address).cloned();
+        let name = shared.lookup.name_of(flow.address).or_else(known);
+        let name = name.map(|name| match shared.policy.decide(&name, flow.port) {
+            Decision::Allowed(_) => (name, None),
+            Decision::Refused(reason) => (name, Some(reason)),
+        });
+        let let_through = shared.policy.mode == Mode::Audit && is_let_through(&flow);
+        shared.refused.times(&Refusal::Flow { flow, name, let_through }, times);
+    }
+    Ok(())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Flows {
+    /// How many packets there were since the last look. A count that has fallen is a new one: the flow had timed out,
+    /// or the table was put back.
+    fn news(&mut self, noted: Vec<(Flow, u64)>) -> Vec<(Flow, u64)> {
+        let now: BTreeMap<Flow, u64> = noted.into_iter().collect();
+        let before = std::mem::replace(&mut self.0, now);
+        let since = |flow: &Flow, packets: u64| match before.get(flow) {
+            Some(told) if *told <= packets => packets - told,
+            _ => packets,
+        };
+        self.0
+            .iter()
+            .map(|(flow, packets)| (*flow, since(flow, *packets)))
+            .filter(|(_, times)| *times > 0)
+            .collect()
+    }
+}
+
+/// What the table lets through in audit mode of what it notes.
+fn is_let_through(flow: &Flow) -> bool {
+    let link_local = match flow.address {
+        std::net::IpAddr::V4(address) => address.is_link_local(),
+        std::net::IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    flow.protocol == TCP && !link_local
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_are_told_once() {
+        let flow = |port| Flow { address: "203.0.113.7".parse().unwrap(), protocol: TCP, port, uid: 1000 };
+        let mut flows = Flows::default();
+        assert_eq!(flows.news(vec![(flow(22), 2), (flow(23), 1)]), [(flow(22), 2), (flow(23), 1)]);
+        assert_eq!(flows.news(vec![(flow(22), 2), (flow(23), 4)]), [(flow(23), 3)]);
+        assert_eq!(flows.news(vec![(flow(22), 1)]), [(flow(22), 1)]);
+        assert_eq!(flows.news(vec![]), []);
+        assert_eq!(flows.news(vec![(flow(22), 1)]), [(flow(22), 1)]);
+    }
+}

@@ -1,0 +1,142 @@
+//! What the table notes of what it refuses, against a real kernel, and the table of audit mode.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[expect(dead_code, reason = "other tests use the rest of it")]
+mod lab;
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+use agent_sandbox::firewall;
+use agent_sandbox::firewall::plan::{Upstream, plan, plan_in};
+use agent_sandbox::firewall::ruleset::Flow;
+use agent_sandbox::policy::Mode;
+use lab::{Lab, tcp_probe, udp_probe, udp_socket};
+use socket2::{Domain, Protocol, Socket, Type};
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const USER: u32 = 65534;
+const SERVERS: [&str; 2] = ["203.0.113.10:5432", "[2001:db8::10]:5432"];
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+fn as_user<T: Send>(lab: &Lab, work: impl FnOnce() -> T + Send) -> T {
+    lab.inside(|| {
+        let user = rustix::process::Uid::from_raw(USER);
+        rustix::thread::set_thread_res_uid(user, user, user).unwrap();
+        work()
+    })
+}
+
+fn flow(target: &str, protocol: u8, uid: u32) -> Flow {
+    let target = address(target);
+    Flow { address: target.ip(), protocol, port: target.port(), uid }
+}
+
+fn noted(lab: &Lab, mode: Mode) -> Vec<(Flow, u64)> {
+    let mut flows = lab.inside(|| firewall::flows(&plan_in(mode, &Upstream::None))).unwrap();
+    flows.sort_unstable();
+    flows
+}
+
+fn open_lab(mode: Mode) -> Option<Lab> {
+    let lab = Lab::new()?;
+    for server in SERVERS {
+        lab.tcp_server(server);
+        lab.udp_server(server);
+    }
+    lab.inside(|| firewall::apply(&plan_in(mode, &Upstream::None))).unwrap();
+    Some(lab)
+}
+
+#[test]
+fn what_is_refused_is_noted_with_whose_it_was_and_how_often() {
+    let Some(lab) = open_lab(Mode::Enforce) else { return };
+    assert_eq!(noted(&lab, Mode::Enforce), []);
+    let mut expected = Vec::new();
+    for server in SERVERS {
+        let target = address(server);
+        as_user(&lab, || (0..2).for_each(|_| assert!(tcp_probe(target).is_err())));
+        as_user(&lab, || assert!(udp_probe(&udp_socket(target.ip(), 0), target).is_err()));
+        lab.inside(|| assert!(tcp_probe(target).is_err()));
+        expected.extend([
+            (flow(server, TCP, USER), 2),
+            (flow(server, UDP, USER), 1),
+            (flow(server, TCP, 0), 1),
+        ]);
+    }
+    // A ping has no port; a datagram for many hosts is background noise, and so is what answers the sandbox itself.
+    lab.inside(|| {
+        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4)).unwrap();
+        assert!(socket.send_to(&[8, 0, 0xf7, 0xfe, 0, 0, 0, 1], &address("203.0.113.10:0").into()).is_err());
+        let socket = UdpSocket::bind("203.0.113.2:0").unwrap();
+        assert!(socket.send_to(b"x", "224.0.0.251:5353").is_err());
+        assert!(socket.send_to(b"x", "203.0.113.255:9").is_err());
+    });
+    expected.push((flow("203.0.113.10:0", 1, 0), 1));
+    let mut found = noted(&lab, Mode::Enforce);
+    // A kernel may send a request anew before it takes in the refusal.
+    for (flow, packets) in &mut found {
+        let (_, least) = expected.iter().find(|(other, _)| other == flow).unwrap();
+        assert!(*packets >= *least, "{flow:?}: {packets}");
+        *packets = *least;
+    }
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    // That something is noted is no difference from the plan.
+    lab.inside(|| firewall::verify(&plan(&Upstream::None), &std::collections::BTreeSet::new())).unwrap();
+}
+
+#[test]
+fn a_flood_is_bounded_and_refused_all_the_same() {
+    let Some(lab) = open_lab(Mode::Enforce) else { return };
+    let sent = lab.inside(|| {
+        let socket = UdpSocket::bind("203.0.113.2:0").unwrap();
+        (10_000..13_000).filter(|port| socket.send_to(b"x", ("203.0.113.10", *port)).is_ok()).count()
+    });
+    assert_eq!(sent, 0);
+    let flows = noted(&lab, Mode::Enforce).len();
+    assert!((1..=512).contains(&flows), "{flows}");
+    assert!(lab.tcp(SERVERS[0]).unwrap_err().contains("refused"));
+}
+
+#[test]
+fn audit_mode_lets_tcp_through_and_notes_it_and_nothing_else() {
+    let Some(lab) = open_lab(Mode::Audit) else { return };
+    for server in SERVERS {
+        let target = address(server);
+        as_user(&lab, || tcp_probe(target)).unwrap();
+        assert!(as_user(&lab, || udp_probe(&udp_socket(target.ip(), 0), target)).is_err(), "UDP {server}");
+    }
+    let found: Vec<Flow> = noted(&lab, Mode::Audit).into_iter().map(|(flow, _)| flow).collect();
+    for server in SERVERS {
+        for protocol in [TCP, UDP] {
+            assert!(found.contains(&flow(server, protocol, USER)), "{server} {protocol}: {found:?}");
+        }
+    }
+    assert_eq!(found.len(), 4, "answers are not noted: {found:?}");
+}
+
+/// Metadata services hand out a cloud's credentials.
+#[test]
+fn audit_mode_keeps_link_local_addresses_closed() {
+    let Some(lab) = Lab::new() else { return };
+    let metadata = "169.254.169.254:8080";
+    let device = |words: &str| {
+        let words: Vec<&str> = words.split(' ').collect();
+        std::process::Command::new("ip").args(words).status().unwrap()
+    };
+    let on = |place: &str, words: &str| format!("-n {place} {words}");
+    let (inside, outside) = lab.names();
+    assert!(device(&on(outside, "addr add 169.254.169.254/16 dev eth0")).success());
+    assert!(device(&on(inside, "addr add 169.254.0.2/16 dev eth0")).success());
+    lab.tcp_server(metadata);
+    lab.tcp(metadata).unwrap();
+    lab.inside(|| firewall::apply(&plan_in(Mode::Audit, &Upstream::None))).unwrap();
+    assert!(lab.tcp(metadata).unwrap_err().contains("refused"));
+    let link_local: IpAddr = "169.254.169.254".parse().unwrap();
+    assert_eq!(noted(&lab, Mode::Audit).iter().filter(|(flow, _)| flow.address == link_local).count(), 1);
+}
