@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _, Scope,
+};
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use seccompiler::{
@@ -66,8 +69,8 @@ const OLDER_CALLS: &[i64] = &[libc::SYS_epoll_wait, libc::SYS_poll];
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER_CALLS: &[i64] = &[];
 
-/// Gives up every right, for good: capabilities, new privileges, other system calls than a worker needs, and what is
-/// beyond some limits. Whatever of it does not work is an error.
+/// Gives up every right, for good: capabilities, new privileges, files, other system calls than a worker needs, and what
+/// is beyond some limits. Whatever of it does not work is an error, except that some kernels have no Landlock.
 pub(super) fn shut(limits: &[(Resource, u64)], sends: Sends) -> anyhow::Result<()> {
     let none = CapabilitySet::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
@@ -78,7 +81,23 @@ pub(super) fn shut(limits: &[(Resource, u64)], sends: Sends) -> anyhow::Result<(
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         rustix::process::setrlimit(resource, limit).context("resource limits")?;
     }
+    shut_files().context("Landlock")?;
     apply_filter(&filter(sends)?).context("seccomp")
+}
+
+/// No file, no TCP port to bind or to connect to, no abstract socket and no signal to anybody outside, as far as the
+/// kernel knows these (landlock(7)). The system calls that would be needed are shut as well; this holds should one of
+/// those that are left lead to a file.
+fn shut_files() -> Result<(), landlock::RulesetError> {
+    let newest = ABI::V6;
+    Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(newest))?
+        .handle_access(AccessNet::from_all(newest))?
+        .scope(Scope::from_all(newest))?
+        .create()?
+        .restrict_self()?;
+    Ok(())
 }
 
 fn filter(sends: Sends) -> anyhow::Result<BpfProgram> {
@@ -98,4 +117,41 @@ fn filter(sends: Sends) -> anyhow::Result<BpfProgram> {
     let filter =
         SeccompFilter::new(rules, refused, SeccompAction::Allow, architecture).context("a filter")?;
     filter.try_into().context("a filter")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::io::ErrorKind;
+    use std::net::{TcpListener, TcpStream};
+
+    /// For the thread that calls it, and what it starts.
+    #[test]
+    fn landlock_shuts_files_and_tcp() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let there = listener.local_addr().unwrap();
+        let tried = move || {
+            let file = File::open("/proc/self/status").map(drop);
+            let connected = TcpStream::connect(there).map(drop);
+            let bound = TcpListener::bind("127.0.0.1:0").map(drop);
+            [file, connected, bound].map(|result| result.map_err(|error| error.kind()))
+        };
+        let (before, after) = std::thread::spawn(move || {
+            let before = tried();
+            shut_files().unwrap();
+            (before, tried())
+        })
+        .join()
+        .unwrap();
+        assert_eq!(before, [Ok(()), Ok(()), Ok(())]);
+        if after == before {
+            eprintln!("SKIPPED landlock_shuts_files_and_tcp: this kernel has no Landlock");
+            assert!(std::env::var_os("CI").is_none(), "CI must run this on a kernel with Landlock");
+            return;
+        }
+        let shut = Err(ErrorKind::PermissionDenied);
+        assert_eq!(after, [shut, shut, shut]);
+        listener.accept().unwrap();
+    }
 }
