@@ -18,6 +18,7 @@ pub struct Names {
     /// Zones all of whose names are in the policy, and are asked for when somebody wants them.
     pub zones: Vec<HostName>,
     /// Whether all other names are asked for, too, as in audit mode.
+    #[serde(default)]
     pub all: bool,
 }
 
