@@ -4,7 +4,7 @@
 //! | exit code | what went wrong |
 //! |---|---|
 //! | 0 | nothing: everything is in place |
-//! | 2 | an option does not read, or there is no such release |
+//! | 2 | an option or the policy file does not read, or there is no such release |
 //! | 3 | the network, or a host that answers something else |
 //! | 4 | what came is not what was announced or signed, or not a program for this machine |
 //! | 5 | the file system: no space, no right, or something in the way |
@@ -16,15 +16,20 @@ pub mod certificates;
 pub mod fetch;
 pub mod integrity;
 pub mod layout;
+pub mod names;
 pub mod npm;
 pub mod openpgp;
 pub mod options;
+pub mod packages;
 pub mod platform;
+pub mod policy;
+pub mod policy_file;
 pub mod proxy;
 pub mod release_host;
 mod resolve;
 pub mod source;
 pub mod startable;
+pub mod trusted;
 pub mod unpack;
 pub mod url;
 pub mod users;
@@ -40,6 +45,7 @@ use layout::{LayoutError, Stage, StagedFile};
 use npm::NpmError;
 use options::{OptionError, Options};
 use platform::{ELF_HEAD, ElfError, Machine, Platform, PlatformError};
+use policy::WishError;
 use release_host::ReleaseHostError;
 use source::{Kind, Release, Signature};
 use startable::StartError;
@@ -95,6 +101,9 @@ pub enum InstallError {
     /// An option does not read.
     #[error(transparent)]
     Option(#[from] OptionError),
+    /// What is wished does not make a policy.
+    #[error(transparent)]
+    Policy(#[from] WishError),
     /// A machine without a published binary.
     #[error(transparent)]
     Platform(#[from] PlatformError),
@@ -182,7 +191,7 @@ impl InstallError {
     /// The exit code, as the table above has it.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Option(_) => 2,
+            Self::Option(_) | Self::Policy(_) => 2,
             Self::Npm(error) => match error {
                 NpmError::NoTag { .. } | NpmError::NoVersion { .. } => 2,
                 NpmError::NoIntegrity { .. } | NpmError::Integrity { .. } => 4,
@@ -212,7 +221,8 @@ impl InstallError {
 /// Installs, and hands `say` a line about each step that takes a while.
 pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<Record, InstallError> {
     let platform = Platform::of_image(&options.root)?;
-    // Before the long download, as it needs no network to fail.
+    // Before the long download, as these need no network to fail.
+    let policy = policy::build(&options.policy, &options.root, &mut say)?;
     let programs = read_programs(&options.source, platform.machine)?;
     let client = Client::new(Waits::default(), &mut say)?;
     let release = options.from.resolve(&client, &options.version, platform)?;
@@ -253,7 +263,7 @@ pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<Record, Insta
         signature: release.signature,
         source: release.url.to_string(),
     };
-    stage.whole(POLICY, &pretty(&options.policy, POLICY)?, 0o644)?;
+    stage.whole(POLICY, &pretty(&policy, POLICY)?, 0o644)?;
     stage.whole(RECORD, &pretty(&record, RECORD)?, 0o644)?;
     stage.commit()?;
     Ok(record)

@@ -2,10 +2,14 @@
 
 mod answer;
 mod decide;
+mod draft;
+pub mod entry;
 mod mode;
 mod name;
 mod pattern;
 mod preset;
+#[cfg(test)]
+mod properties;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,16 +17,21 @@ use serde::{Deserialize, Serialize};
 
 pub use answer::{RefusedAddress, check_answer};
 pub use decide::{Decision, NAMED_PORTS, Reason};
+pub use draft::{Draft, NoPreset};
+pub use entry::EntryError;
 pub use mode::Mode;
 pub use name::{HostName, NameError};
 pub use pattern::Pattern;
-pub use preset::{CLAUDE, PRESETS, Preset};
+pub use preset::{CLAUDE, PACKAGES, PRESETS, Preset};
 
 /// The port that an entry without one opens: HTTPS.
 pub const DEFAULT_PORT: u16 = 443;
 
 /// Rules a policy may hold; more would not fit into a person's head.
 pub const MAX_NAMES: usize = 256;
+
+/// Ports that all rules of a policy may have together: each is an element of the table for each address.
+pub const MAX_PORTS: usize = 1024;
 
 /// The egress policy: which names, on which TCP ports.
 ///
@@ -54,22 +63,39 @@ pub struct Rule {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PolicyError {
     /// An entry of the `allow` option does not read.
-    #[error("allow entry '{entry}': {reason}")]
+    #[error("entry {number} (column {column}), '{entry}', {reason}")]
     Entry {
+        /// Which entry, from 1.
+        number: usize,
+        /// Where it begins, in characters, from 1.
+        column: usize,
         /// The entry as given.
         entry: String,
         /// What is wrong with it and what to write instead.
-        reason: String,
+        reason: EntryError,
     },
     /// The option `mode` names none.
     #[error("there is no mode '{0}'; there are: enforce, audit")]
     Mode(String),
     /// An entry of the `presets` option is none.
-    #[error("there is no preset '{0}'; there are: {names}", names = preset_names())]
-    Preset(String),
+    #[error("entry {number} (column {column}): {no_preset}", no_preset = NoPreset(name.clone()))]
+    Preset {
+        /// Which entry, from 1.
+        number: usize,
+        /// Where it begins, in characters, from 1.
+        column: usize,
+        /// The entry as given.
+        name: String,
+    },
+    /// The preset `packages` without an image to look into.
+    #[error("the preset 'packages' is found out while an image is built, and not here")]
+    Packages,
     /// More names than [`MAX_NAMES`].
     #[error("the policy holds {0} names, at most {MAX_NAMES} are possible")]
     TooMany(usize),
+    /// More ports than [`MAX_PORTS`].
+    #[error("the policy holds {0} ports, at most {MAX_PORTS} are possible; list those that are used")]
+    TooManyPorts(usize),
     /// The policy file is not JSON of the expected form.
     #[error("the policy file does not read: {0}")]
     Json(String),
@@ -89,19 +115,15 @@ const FORMAT: u32 = 3;
 
 impl Policy {
     /// The policy for the Feature's options: what Claude Code needs, the names of `presets`, and those in `allow`, each
-    /// `name`, `name:port` or `*.zone`; both separated by commas or white space.
+    /// `name`, `name:port` or `*.zone`; both separated by commas or white space. All in ASCII.
     pub fn new(presets: &str, allow: &str) -> Result<Self, PolicyError> {
-        let mut rules = Rules::default();
-        rules.add_preset(&CLAUDE)?;
-        for wanted in entries(presets) {
-            let preset = PRESETS.iter().find(|preset| preset.name.eq_ignore_ascii_case(wanted));
-            rules.add_preset(preset.ok_or_else(|| PolicyError::Preset(wanted.to_owned()))?)?;
+        let mut draft = Draft::new(entry::ascii_only);
+        draft.presets(presets)?;
+        draft.allow(allow)?;
+        if draft.wants_packages() {
+            return Err(PolicyError::Packages);
         }
-        for entry in entries(allow) {
-            let (name, port) = parse_entry(entry)?;
-            rules.add(name, port, ALLOW);
-        }
-        Self { format: FORMAT, mode: Mode::Enforce, rules: rules.0 }.checked()
+        draft.finish(Mode::Enforce)
     }
 
     /// The policy for the option `allow` alone.
@@ -153,11 +175,17 @@ impl Policy {
         zones.collect()
     }
 
-    /// The zones with their ports, as people read them.
+    /// The zones with their ports and where they were listed, as people read them.
     pub fn zone_entries(&self) -> Vec<String> {
         let zones = self.rules.iter().filter(|rule| rule.name.host().is_none());
         let ports = |rule: &Rule| rule.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(",");
-        zones.map(|rule| format!("{}:{}", rule.name, ports(rule))).collect()
+        zones.map(|rule| format!("{}:{} ({})", rule.name, ports(rule), rule.from)).collect()
+    }
+
+    /// Where a name that stands in it by itself was listed.
+    pub fn listed_by(&self, name: &HostName) -> Vec<String> {
+        let rules = self.rules.iter().filter(|rule| rule.name.host() == Some(name));
+        rules.map(|rule| rule.from.clone()).collect()
     }
 
     fn checked(self) -> Result<Self, PolicyError> {
@@ -166,6 +194,10 @@ impl Policy {
         }
         if self.rules.len() > MAX_NAMES {
             return Err(PolicyError::TooMany(self.rules.len()));
+        }
+        let ports = self.rules.iter().map(|rule| rule.ports.len()).sum();
+        if ports > MAX_PORTS {
+            return Err(PolicyError::TooManyPorts(ports));
         }
         for rule in &self.rules {
             if rule.ports.is_empty() || rule.ports.contains(&0) {
@@ -180,68 +212,7 @@ impl Policy {
 }
 
 /// Where rules come from that the option `allow` brought.
-const ALLOW: &str = "allow";
-
-/// What stands between commas or white space.
-fn entries(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty())
-}
-
-fn preset_names() -> String {
-    PRESETS.map(|preset| preset.name).join(", ")
-}
-
-/// Rules, one for each name and source.
-#[derive(Default)]
-struct Rules(Vec<Rule>);
-
-impl Rules {
-    fn add_preset(&mut self, preset: &Preset) -> Result<(), PolicyError> {
-        for host in preset.hosts {
-            let name = Pattern::parse(host).map_err(|error| entry_error(host, error))?;
-            self.add(name, DEFAULT_PORT, &format!("preset {}", preset.name));
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, name: Pattern, port: u16, from: &str) {
-        match self.0.iter_mut().find(|rule| rule.name == name && rule.from == from) {
-            Some(rule) => {
-                rule.ports.insert(port);
-            }
-            None => self.0.push(Rule { name, ports: BTreeSet::from([port]), from: from.to_owned() }),
-        }
-    }
-}
-
-fn parse_entry(entry: &str) -> Result<(Pattern, u16), PolicyError> {
-    let fail = |reason: &str| PolicyError::Entry { entry: entry.to_owned(), reason: reason.to_owned() };
-    if entry.contains("://") || entry.contains('/') {
-        return Err(fail("is a URL; write the host name, as in api.example.com or api.example.com:8443"));
-    }
-    let (name, port) = match entry.split_once(':') {
-        Some((name, port)) => {
-            let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
-            let port = port.parse::<u16>().ok().filter(|port| digits && *port != 0);
-            (name, port.ok_or_else(|| fail("has no port between 1 and 65535 behind the colon"))?)
-        }
-        None => (entry, DEFAULT_PORT),
-    };
-    if port == 53 {
-        return Err(fail("opens port 53, and DNS to a chosen server is a tunnel"));
-    }
-    let name = Pattern::parse(name).map_err(|error| entry_error(entry, error))?;
-    if name.host().is_none() && !NAMED_PORTS.contains(&port) {
-        return Err(fail(
-            "is a wildcard with another port than 443 and 80, where no connection names its host; write the whole name",
-        ));
-    }
-    Ok((name, port))
-}
-
-fn entry_error(entry: &str, error: NameError) -> PolicyError {
-    PolicyError::Entry { entry: entry.to_owned(), reason: error.to_string() }
-}
+pub(crate) const ALLOW: &str = "allow";
 
 #[cfg(test)]
 mod tests {
@@ -284,6 +255,13 @@ mod tests {
             ("a.*.example.com", "wildcard"),
             ("10.0.0.1", "IP address"),
             ("0x7f.1", "IP address"),
+            ("[::1]:443", "IP address"),
+            ("fd00::1", "IP address"),
+            ("a:b:c", "no port between"),
+            ("bücher.example", "xn-- form"),
+            ("localhost", "the container itself"),
+            ("*.localhost", "everybody's"),
+            ("metadata.google.internal", "metadata service"),
             ("exa mple_.com", "label"),
         ] {
             let error = Policy::from_options(entry).unwrap_err().to_string();
@@ -321,5 +299,21 @@ mod tests {
             write!(many, "n{n}.example ").unwrap();
         }
         assert!(matches!(Policy::from_options(&many), Err(PolicyError::TooMany(_))));
+    }
+
+    #[test]
+    fn too_many_ports_are_refused() {
+        let many = |n: usize| (100..100 + n).map(|port| format!("db:{port}")).collect::<Vec<_>>().join(" ");
+        let most = MAX_PORTS - CLAUDE.hosts.len();
+        assert!(Policy::from_options(&many(most)).is_ok());
+        assert_eq!(Policy::from_options(&many(most + 1)), Err(PolicyError::TooManyPorts(MAX_PORTS + 1)));
+    }
+
+    #[test]
+    fn errors_have_a_place() {
+        let error = Policy::from_options("a.example, https://b.example").unwrap_err().to_string();
+        let start = "entry 2 (column 12), 'https://b.example', is a URL; write the host name";
+        assert!(error.starts_with(start), "{error}");
+        assert_eq!(Policy::new("packages", ""), Err(PolicyError::Packages));
     }
 }

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use lexopt::ValueExt as _;
 
 use super::openpgp::Fingerprint;
+use super::policy::Wishes;
 use super::release_host;
 use super::source::Source;
 use super::url::{Url, UrlError};
 use super::wanted::Wanted;
-use crate::policy::{Mode, Policy, PolicyError};
 
 /// The release unless somebody says otherwise.
 const DEFAULT_VERSION: &str = "latest";
@@ -33,8 +33,12 @@ environment, as the dev container CLI sets it from the Feature's options:
   NPMREGISTRY         an npm registry to take Claude Code from, where VERSION may be any dist-tag;
                       when empty, its maker's release host
   ALLOW               further names that the container may reach
-  PRESETS             names that belong together, such as vscode or github
-  MODE                enforce; or audit, which refuses nothing and tells of all
+  PRESETS             names that belong together, such as vscode or packages
+  MODE                enforce; or audit, which refuses nothing and tells of all; when empty, what the policy file
+                      says, or enforce
+  POLICYFILE          the absolute path of a file in the image with further names, presets, and the mode
+  PATH, and where they are set CARGO_HOME, GOPROXY, GOSUMDB, NPM_CONFIG_REGISTRY, PIP_INDEX_URL and the like
+                      where the preset packages looks for registries; programs are asked without --root only
   _REMOTE_USER        a user to make Claude Code's folders for, as far as /etc/passwd has one of the name;
   _CONTAINER_USER     another
 ";
@@ -46,8 +50,8 @@ pub struct Options {
     pub version: Wanted,
     /// From where.
     pub from: Source,
-    /// What the container may reach.
-    pub policy: Policy,
+    /// What the container may reach, as it was written.
+    pub policy: Wishes,
     /// Who will work in the container, by name: the remote user and the container's.
     pub users: Vec<String>,
     /// Below which folder to install.
@@ -85,23 +89,12 @@ pub enum OptionError {
     /// Not a registry.
     #[error("the option `npmRegistry` cannot be used: {0}")]
     Registry(UrlError),
-    /// Not a policy.
-    #[error("the option `{option}` cannot be used: {0}", option = option_of(.0))]
-    Allow(#[from] PolicyError),
     /// An environment that is not text.
     #[error("the environment variable {0} is not UTF-8")]
     NotText(&'static str),
     /// The running program's own folder is unknown.
     #[error("cannot tell which folder this program lies in: {0}; give it with --source")]
     OwnFolder(std::io::Error),
-}
-
-const fn option_of(error: &PolicyError) -> &'static str {
-    match error {
-        PolicyError::Preset(_) => "presets",
-        PolicyError::Mode(_) => "mode",
-        _ => "allow",
-    }
 }
 
 /// Reads the flags in `args`, which starts with the program's name, and the options with `variable`.
@@ -124,11 +117,12 @@ pub fn parse(
         }
     }
     // An option that is left empty is one that was not set.
-    let text = |name: &'static str| match variable(name).map(OsString::into_string) {
+    let written = |name: &'static str| match variable(name).map(OsString::into_string) {
         None => Ok(String::new()),
-        Some(Ok(text)) => Ok(text.trim().to_owned()),
+        Some(Ok(text)) => Ok(text),
         Some(Err(_)) => Err(OptionError::NotText(name)),
     };
+    let text = |name: &'static str| written(name).map(|text| text.trim().to_owned());
     let (mut version, registry) = (text("VERSION")?, text("NPMREGISTRY")?);
     if version.is_empty() {
         DEFAULT_VERSION.clone_into(&mut version);
@@ -141,12 +135,16 @@ pub fn parse(
     } else {
         Source::Npm(Url::parse(&registry).map_err(OptionError::Registry)?)
     };
-    let mode = text("MODE")?;
-    let mode = Mode::parse(&mode).ok_or(PolicyError::Mode(mode))?;
     Ok(Command::Install(Box::new(Options {
         version: Wanted::parse(&version).ok_or(OptionError::Version(version))?,
         from,
-        policy: Policy::new(&text("PRESETS")?, &text("ALLOW")?)?.in_mode(mode),
+        // Whose errors say a column.
+        policy: Wishes {
+            presets: written("PRESETS")?,
+            allow: written("ALLOW")?,
+            mode: written("MODE")?,
+            file: written("POLICYFILE")?,
+        },
         users: vec![text("_REMOTE_USER")?, text("_CONTAINER_USER")?],
         root,
         source: source.map_or_else(own_folder, Ok)?,
@@ -185,7 +183,7 @@ mod tests {
             let key = Fingerprint::parse("31DDDE24DDFAB679F42D7BD2BAA929FF1A7ECACE").unwrap();
             assert_eq!(options.from, Source::ReleaseHost { base, key });
             assert_eq!(options.root, PathBuf::from("/"));
-            assert_eq!(Ok(options.policy), Policy::from_options(""));
+            assert_eq!(options.policy, Wishes::default());
         }
     }
 
@@ -196,7 +194,8 @@ mod tests {
             &[
                 ("VERSION", "2.1.330"),
                 ("NPMREGISTRY", "https://r.example/npm"),
-                ("ALLOW", "api.example.com"),
+                ("ALLOW", " api.example.com"),
+                ("POLICYFILE", "/etc/p.jsonc"),
                 ("_REMOTE_USER", "node"),
             ],
         )
@@ -205,7 +204,8 @@ mod tests {
         assert_eq!(options.from, Source::Npm(Url::parse("https://r.example/npm").unwrap()));
         assert_eq!(options.users, ["node", ""]);
         assert_eq!((options.root, options.source), ("/r".into(), "/s".into()));
-        assert_eq!(Ok(options.policy), Policy::from_options("api.example.com"));
+        let (allow, file) = (" api.example.com".to_owned(), "/etc/p.jsonc".to_owned());
+        assert_eq!(options.policy, Wishes { allow, file, ..Wishes::default() });
     }
 
     #[test]
@@ -238,17 +238,6 @@ mod tests {
                 &[("NPMREGISTRY", "http://r.example/")],
                 "the option `npmRegistry` cannot be used: `http://r.example/` is plain http",
             ),
-            (
-                &[],
-                &[("PRESETS", "claude, svn")],
-                "the option `presets` cannot be used: there is no preset 'svn'; there are: claude, vscode, original, github",
-            ),
-            (
-                &[],
-                &[("MODE", "off")],
-                "the option `mode` cannot be used: there is no mode 'off'; there are: enforce, audit",
-            ),
-            (&[], &[("ALLOW", "https://x.example/")], "the option `allow` cannot be used: allow entry"),
         ] {
             let error = parsed(args, variables).unwrap_err();
             assert!(error.contains(part), "{error}");

@@ -21,6 +21,25 @@ pub enum NameError {
     /// A wildcard over names of everybody's.
     #[error("is a wildcard over zones of everybody's; write it with one label more, as in *.example.com")]
     TooWide,
+    /// Other letters than those of ASCII.
+    #[error("has other letters than those of ASCII; write its xn-- form, as the policy holds it")]
+    NotAscii,
+    /// Not a name by UTS 46.
+    #[error(
+        "is no valid name in the letters of its script, or has an xn-- label that stands for none (UTS 46); check how it is spelled"
+    )]
+    Unicode,
+    /// Letters that look like others.
+    #[error(
+        "mixes letters of several scripts in a label, which may look like another name; spell it in one, or write its xn-- form if it is meant"
+    )]
+    MixedScripts,
+    /// Names that lead to the container itself (RFC 6761 section 6.3).
+    #[error("is a name of the container itself, where everything is open already; leave it out")]
+    Localhost,
+    /// Where a cloud hands out credentials.
+    #[error("is, or covers, a cloud's metadata service, which hands out credentials; leave it out")]
+    Metadata,
     /// Addresses go stale and hide who is behind them.
     #[error("is an IP address, and only host names can be listed")]
     Address,
@@ -37,6 +56,9 @@ impl HostName {
     pub fn parse(text: &str) -> Result<Self, NameError> {
         if text.is_empty() || text.len() > 253 {
             return Err(NameError::Length);
+        }
+        if !text.is_ascii() {
+            return Err(NameError::NotAscii);
         }
         if text.contains('*') {
             return Err(NameError::Wildcard);
@@ -118,7 +140,7 @@ mod tests {
             ("-a.example", Err(NameError::Label)),
             ("a-.example", Err(NameError::Label)),
             ("a_b.example", Err(NameError::Label)),
-            ("bücher.example", Err(NameError::Label)),
+            ("bücher.example", Err(NameError::NotAscii)),
             ("a\n127.0.0.1 b", Err(NameError::Label)),
             ("127.0.0.1", Err(NameError::Address)),
             ("2130706433", Err(NameError::Address)),

@@ -19,10 +19,31 @@ pub enum Pattern {
 /// Labels below two-letter country codes that many unrelated zones lie under, as in `co.uk`.
 const SHARED_BELOW_COUNTRIES: [&str; 9] = ["ac", "co", "com", "edu", "gob", "gov", "net", "ne", "org"];
 
+/// Names under which clouds offer their metadata services to machines.
+const METADATA: [&str; 5] = [
+    "metadata.google.internal",
+    "metadata.goog",
+    "instance-data.ec2.internal",
+    "metadata.tencentyun.com",
+    "metadata.platformequinix.com",
+];
+
 impl Pattern {
     /// Parses `name` or `*.zone`; a final dot is the root's and says nothing.
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        let text = text.strip_suffix('.').unwrap_or(text);
+        let pattern = Self::read(text.strip_suffix('.').unwrap_or(text))?;
+        let (Self::Host(name) | Self::Below(name)) = &pattern;
+        if name.as_str().rsplit('.').next() == Some("localhost") {
+            return Err(NameError::Localhost);
+        }
+        let mut metadata = METADATA.iter().filter_map(|name| HostName::parse(name).ok());
+        if metadata.any(|service| pattern.covers(&service) || *name == service || name.is_below(&service)) {
+            return Err(NameError::Metadata);
+        }
+        Ok(pattern)
+    }
+
+    fn read(text: &str) -> Result<Self, NameError> {
         let Some(zone) = text.strip_prefix("*.") else {
             return HostName::parse(text).map(Self::Host);
         };
@@ -97,6 +118,16 @@ mod tests {
             ("*.*.example", Err(NameError::Wildcard)),
             ("*a.example", Err(NameError::Wildcard)),
             (".", Err(NameError::Length)),
+            ("LocalHost.", Err(NameError::Localhost)),
+            ("a.localhost", Err(NameError::Localhost)),
+            ("*.a.localhost", Err(NameError::Localhost)),
+            ("localhost.example", Ok("localhost.example")),
+            ("metadata.goog", Err(NameError::Metadata)),
+            ("x.Metadata.Google.Internal", Err(NameError::Metadata)),
+            ("*.google.internal", Err(NameError::Metadata)),
+            ("*.ec2.internal", Err(NameError::Metadata)),
+            ("*.metadata.goog", Err(NameError::Metadata)),
+            ("db.google.internal", Ok("db.google.internal")),
             ("a..", Err(NameError::Label)),
             ("*.10.0.0.1", Err(NameError::Address)),
         ] {

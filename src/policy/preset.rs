@@ -16,7 +16,10 @@ pub const CLAUDE: Preset = Preset {
     hosts: &["api.anthropic.com", "claude.ai", "claude.com", "platform.claude.com"],
 };
 
-/// All of them.
+/// The preset whose names the image's own package managers say.
+pub const PACKAGES: &str = "packages";
+
+/// All that have names of their own.
 pub const PRESETS: [Preset; 6] = [
     CLAUDE,
     // The server and extensions, from its "network connections" page.

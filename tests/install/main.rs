@@ -13,6 +13,7 @@ mod lab;
 mod layout;
 mod openpgp;
 mod package;
+mod policy;
 mod proxy;
 mod release_host;
 mod server;

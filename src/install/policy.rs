@@ -1,0 +1,162 @@
+//! The policy that the options, the policy file and the image itself make together.
+
+use std::path::Path;
+
+use super::names;
+use super::packages::{self, Image, NothingFound};
+use super::policy_file::{self, PolicyFileError};
+use crate::policy::{Draft, Mode, Policy, PolicyError};
+
+/// What the options say of it, each as it was written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// `presets`
+    pub presets: String,
+    /// `allow`
+    pub allow: String,
+    /// `mode`
+    pub mode: String,
+    /// `policyFile`
+    pub file: String,
+}
+
+/// Why there is no policy.
+#[derive(Debug, thiserror::Error)]
+pub enum WishError {
+    /// An option does not read.
+    #[error("the option `{option}` cannot be used: {reason}")]
+    Option {
+        /// Its name.
+        option: &'static str,
+        /// Why not.
+        reason: PolicyError,
+    },
+    /// The policy file does not read.
+    #[error(transparent)]
+    File(#[from] PolicyFileError),
+    /// The option and the file name different modes.
+    #[error(
+        "the option `mode` is '{option}' and the policy file {path} says '{file}'; leave one of them out, or write the same in both"
+    )]
+    Modes {
+        /// What the option names.
+        option: Mode,
+        /// Where the file is.
+        path: String,
+        /// What the file names.
+        file: Mode,
+    },
+    /// The preset `packages` brings nothing.
+    #[error(transparent)]
+    Packages(#[from] NothingFound),
+    /// What they bring together is no policy.
+    #[error("what the options and the policy file bring together cannot be used: {0}")]
+    Whole(PolicyError),
+}
+
+/// The policy for `wishes` in the image at `root`; `say` gets a line about each thing that people would want to know.
+pub fn build(wishes: &Wishes, root: &Path, mut say: impl FnMut(&str)) -> Result<Policy, WishError> {
+    let of = |option: &'static str| move |reason| WishError::Option { option, reason };
+    let mut draft = Draft::new(names::to_ascii);
+    draft.presets(&wishes.presets).map_err(of("presets"))?;
+    draft.allow(&wishes.allow).map_err(of("allow"))?;
+    let word = wishes.mode.trim();
+    let asked = Mode::parse(word).ok_or_else(|| of("mode")(PolicyError::Mode(word.to_owned())))?;
+    // Empty is what nobody wrote.
+    let asked = (!word.is_empty()).then_some(asked);
+    let path = wishes.file.trim();
+    let said = if path.is_empty() { None } else { policy_file::add(root, path, &mut draft)? };
+    let mode = match (asked, said) {
+        (Some(option), Some(file)) if option != file => {
+            return Err(WishError::Modes { option, path: path.to_owned(), file });
+        }
+        (asked, said) => asked.or(said).unwrap_or_default(),
+    };
+    if draft.wants_packages() {
+        packages::add(&Image::here(root), &mut draft, &mut say)?;
+    }
+    for note in draft.notes() {
+        say(note);
+    }
+    draft.finish(mode).map_err(WishError::Whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn built(root: &Path, [presets, allow, mode, file]: [&str; 4]) -> Result<Policy, String> {
+        let [presets, allow, mode, file] = [presets, allow, mode, file].map(str::to_owned);
+        let wishes = Wishes { presets, allow, mode, file };
+        build(&wishes, root, |_| {}).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn options_and_file_add_up() {
+        let image = tempfile::tempdir().unwrap();
+        let (root, path) = (image.path(), image.path().join("p.jsonc"));
+        fs::write(&path, r#"{ "mode": "audit", "presets": ["gitlab"], "allow": ["file.example"] }"#).unwrap();
+        let policy = built(root, ["github", "option.example", "", "/p.jsonc"]).unwrap();
+        assert_eq!(policy.mode, Mode::Audit);
+        for from in ["preset claude", "preset github", "preset gitlab", "allow", "/p.jsonc line 1"] {
+            assert!(policy.rules.iter().any(|rule| rule.from == from), "{from}");
+        }
+        assert_eq!(built(root, ["", "", "audit", "/p.jsonc"]).unwrap().mode, Mode::Audit);
+        assert_eq!(
+            built(root, ["", "", "enforce", "/p.jsonc"]).unwrap_err(),
+            "the option `mode` is 'enforce' and the policy file /p.jsonc says 'audit'; leave one of them out, or write the same in both"
+        );
+        fs::write(&path, "{}").unwrap();
+        assert_eq!(
+            built(root, ["", "", "", "/p.jsonc"]),
+            Policy::from_options("").map_err(|_| String::new())
+        );
+        assert_eq!(built(root, ["", "", "audit", "/p.jsonc"]).unwrap().mode, Mode::Audit);
+    }
+
+    #[test]
+    fn what_is_refused() {
+        let image = tempfile::tempdir().unwrap();
+        fs::write(image.path().join("bad.jsonc"), "{\n  \"allow\": [\"*.com\"]\n}").unwrap();
+        for (wishes, sentence) in [
+            (
+                ["claude, svn", "", "", ""],
+                "the option `presets` cannot be used: entry 2 (column 9): there is no preset 'svn'; there are: claude, vscode",
+            ),
+            (
+                ["", "a.example https://x.example/", "", ""],
+                "the option `allow` cannot be used: entry 2 (column 11), 'https://x.example/', is a URL; write",
+            ),
+            (
+                ["", "", "off", ""],
+                "the option `mode` cannot be used: there is no mode 'off'; there are: enforce, audit",
+            ),
+            (["", "", "", "p.jsonc"], "the policy file p.jsonc is no absolute path"),
+            (
+                ["", "", "", "/p\nq"],
+                "the policy file /p\\nq has a path of more than 255 characters, or with others",
+            ),
+            (["", "", "", "/p.jsonc"], "the policy file /p.jsonc cannot be read: No such file"),
+            (
+                ["", "", "", "/bad.jsonc"],
+                "the policy file /bad.jsonc, line 2, column 13: '*.com' is a wildcard over zones of everybody's; write",
+            ),
+        ] {
+            let error = built(image.path(), wishes).unwrap_err();
+            assert!(error.starts_with(sentence), "{error}");
+        }
+        let many = (0..300).map(|n| format!("n{n}.example")).collect::<Vec<_>>().join(" ");
+        let error = built(image.path(), ["", &many, "", ""]).unwrap_err();
+        assert!(error.contains("at most 256"), "{error}");
+    }
+
+    #[test]
+    fn names_of_other_letters_are_told() {
+        let mut said = Vec::new();
+        let wishes = Wishes { allow: "bücher.example".to_owned(), ..Wishes::default() };
+        let policy = build(&wishes, Path::new("/"), |line| said.push(line.to_owned())).unwrap();
+        assert_eq!(said, ["'bücher.example' is xn--bcher-kva.example in the policy"]);
+        assert_eq!(policy.allow_entries(), ["xn--bcher-kva.example"]);
+    }
+}
