@@ -86,6 +86,7 @@ mod tests {
                 ports,
                 addresses: BTreeSet::new(),
                 problem: None,
+                from: Vec::new(),
             })
             .collect();
         let denied = denied.iter().map(|name| {

@@ -33,7 +33,7 @@ pub struct Status {
     pub ready_at_ms: Option<u64>,
     /// The allowed names.
     pub names: Vec<NameStatus>,
-    /// The allowed zones, each as an entry of the policy, with their ports.
+    /// The allowed zones, each as an entry of the policy, with its ports and where it was listed.
     #[serde(default)]
     pub zones: Vec<String>,
     /// The option `allow` as it is now, an entry each.
@@ -84,4 +84,7 @@ pub struct NameStatus {
     pub addresses: BTreeSet<IpAddr>,
     /// Why there are none, or not all.
     pub problem: Option<String>,
+    /// Where it was listed: an option, a preset, a line of the policy file.
+    #[serde(default)]
+    pub from: Vec<String>,
 }

@@ -21,7 +21,8 @@ const USAGE: &str = "usage: agent-sandbox COMMAND
   wait [--timeout SECS]    wait until the sandbox is in force and ready [default: 120]
   verify [--json]          try the ways out
   log [--json]             what was refused, and the option that would allow it
-  allow-check NAME[:PORT]  what the policy says of a name, without trying it
+  allow-check NAME[:PORT] [--json]
+                           what the policy says of a name, without trying it
   exec PROGRAM [ARG...]    start a program as the agent is started
   start [PROGRAM [ARG...]] start the sandbox where no entrypoint did, then a program of yours";
 
@@ -61,7 +62,7 @@ enum Command {
     Wait { timeout: Duration },
     Verify { json: bool },
     Log { json: bool },
-    AllowCheck { name: String },
+    AllowCheck { name: String, json: bool },
     Exec { program: OsString, arguments: Vec<OsString> },
     Start { command: Vec<OsString> },
     Help,
@@ -76,7 +77,9 @@ fn parse(arguments: &[OsString]) -> Result<Command, lexopt::Error> {
             Some("wait") => Command::Wait { timeout: Duration::from_secs(120) },
             Some("verify") => Command::Verify { json: false },
             Some("log") => Command::Log { json: false },
-            Some("allow-check") => Command::AllowCheck { name: lexopt::ValueExt::string(parser.value()?)? },
+            Some("allow-check") => {
+                return allow_check_arguments(parser);
+            }
             Some("exec") => {
                 let mut rest = parser.raw_args()?;
                 let program = rest.next().ok_or("exec: a program is missing")?;
@@ -101,6 +104,20 @@ fn parse(arguments: &[OsString]) -> Result<Command, lexopt::Error> {
         }
     }
     Ok(command)
+}
+
+/// The name may stand before `--json` or behind it.
+fn allow_check_arguments(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
+    use lexopt::prelude::{Long, Value};
+    let (mut name, mut json) = (None, false);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Value(text) if name.is_none() => name = Some(lexopt::ValueExt::string(text)?),
+            Long("json") => json = true,
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Command::AllowCheck { name: name.ok_or("allow-check: a name is missing")?, json })
 }
 
 fn run(command: Command) -> ExitCode {
@@ -137,9 +154,13 @@ fn run(command: Command) -> ExitCode {
             }
             Err(error) => failed(&error),
         },
-        Command::AllowCheck { name } => match allow_check(&name) {
+        Command::AllowCheck { name, json } => match allow_check(&name) {
             Ok(explained) => {
-                show!("{}", explained.sentence);
+                if json {
+                    show!("{}", explained.json);
+                } else {
+                    show!("{}", explained.sentence);
+                }
                 ExitCode::from(if explained.is_allowed { exit::OK } else { exit::FAILED })
             }
             Err(error) => {
@@ -231,7 +252,8 @@ fn print_status(status: &Status, json: bool) {
         let ports: Vec<String> = name.ports.iter().map(ToString::to_string).collect();
         let addresses: Vec<String> = name.addresses.iter().map(ToString::to_string).collect();
         let problem = name.problem.as_deref().map(|problem| format!("  ({problem})")).unwrap_or_default();
-        show!("allowed: {}:{}  {}{problem}", name.name, ports.join(","), addresses.join(" "));
+        let (ports, addresses, from) = (ports.join(","), addresses.join(" "), name.from.join(", "));
+        show!("allowed: {}:{ports}  {addresses}{problem}  ({from})", name.name);
     }
     for zone in &status.zones {
         show!("allowed: {zone}");

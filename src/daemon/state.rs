@@ -52,7 +52,8 @@ impl Shared {
         let now = Instant::now();
         let names = self.policy.hosts().into_iter().map(|(name, ports)| {
             let (addresses, problem) = inner.addresses.status(name, now);
-            NameStatus { name: name.to_string(), ports, addresses, problem }
+            let from = self.policy.listed_by(name);
+            NameStatus { name: name.to_string(), ports, addresses, problem, from }
         });
         let (denied, denied_others) = self.refused.list();
         Status {
