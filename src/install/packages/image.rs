@@ -58,7 +58,8 @@ impl Image {
     pub(super) fn text(&self, client: &str, path: &str, found: &mut Found) -> Option<String> {
         match trusted::read(&self.root, Path::new(path), Links::Follow, MAX) {
             Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
-            Err(error) if error.is_absent() => None,
+            // Nor in a folder of somebody else's, of which there is nothing to say then.
+            Err(error) if error.is_absent() || !self.below(Path::new(path)).exists() => None,
             Err(error) => {
                 found.note(client, &format!("{path} {error}; it is left out"));
                 None

@@ -199,6 +199,8 @@ fn what_others_may_write_is_neither_run_nor_read() {
     assert_eq!(look().lines(), ["npm npm.example.com:443", "pip pip.example.com:443"]);
     fs::remove_file(root.join("usr/bin/ran")).unwrap();
 
+    fs::create_dir_all(root.join("usr/local/cargo")).unwrap();
+    open("usr/local/cargo", 0o777);
     open("usr/bin", 0o777);
     open("etc/pip.conf", 0o666);
     let found = look();
@@ -209,6 +211,7 @@ fn what_others_may_write_is_neither_run_nor_read() {
         notes.contains("npm: it is not asked, as its program may have been written by others than root"),
         "{notes}"
     );
+    assert!(!notes.contains("cargo"), "{notes}");
     assert!(notes.contains("pip: /etc/pip.conf may have been written by others than root"), "{notes}");
 
     let mut draft = Draft::new(names::to_ascii);
