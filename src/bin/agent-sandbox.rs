@@ -1,5 +1,6 @@
 //! The user's program: asks the sandbox, tries it, and starts the agent in it. As `claude` it is the shim, as
-//! `init-firewall.sh` and `sudo` what the original Feature's users call.
+//! `init-firewall.sh` and `sudo` what the original Feature's users call, and as a remote helper of git's it refuses
+//! `git push`.
 
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
@@ -11,10 +12,11 @@ use std::time::Duration;
 
 use agent_sandbox::allow_check::{Explained, explain};
 use agent_sandbox::confine::{self, NotStarted};
+use agent_sandbox::git_guard::PushError;
 use agent_sandbox::policy::{Mode, Policy};
 use agent_sandbox::status::{AUDIT, Status};
 use agent_sandbox::verify::{self, Outcome, Row};
-use agent_sandbox::{client, compat, exit, launch, log, paths};
+use agent_sandbox::{client, compat, exit, git_guard, launch, log, paths};
 
 const USAGE: &str = "usage: agent-sandbox COMMAND
   status [--json]          what is in force now
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Some("claude") => return not_started(confine::claude(&arguments)),
         Some("init-firewall.sh") => return said("init-firewall.sh", compat::init_firewall()),
         Some("sudo") => return said("sudo", compat::sudo(&arguments)),
+        Some(git_guard::NAME) => return pushed(git_guard::run(&arguments)),
         _ => {}
     }
     match parse(&arguments) {
@@ -188,6 +191,17 @@ fn said(name: &str, result: Result<String, impl std::error::Error>) -> ExitCode 
         Err(error) => {
             eprintln!("{name}: {error}");
             ExitCode::from(exit::FAILED)
+        }
+    }
+}
+
+/// Only a refusal comes back, or that nothing was wanted.
+fn pushed(result: Result<Option<Infallible>, PushError>) -> ExitCode {
+    match result {
+        Ok(_) => ExitCode::from(exit::OK),
+        Err(error) => {
+            eprintln!("agent-sandbox: {error}");
+            ExitCode::from(if matches!(error, PushError::Refused(_)) { exit::REFUSED } else { exit::FAILED })
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use lexopt::ValueExt as _;
 
+use super::gitconfig::GitPush;
 use super::openpgp::Fingerprint;
 use super::release_host;
 use super::source::Source;
@@ -35,6 +36,7 @@ environment, as the dev container CLI sets it from the Feature's options:
   ALLOW               further names that the container may reach
   PRESETS             names that belong together, such as vscode or github
   MODE                enforce; or audit, which refuses nothing and tells of all
+  GITPUSH             refuse git push to other machines; or allow
   _REMOTE_USER        a user to make Claude Code's folders for, as far as /etc/passwd has one of the name;
   _CONTAINER_USER     another
 ";
@@ -48,6 +50,8 @@ pub struct Options {
     pub from: Source,
     /// What the container may reach.
     pub policy: Policy,
+    /// What becomes of `git push`.
+    pub git_push: GitPush,
     /// Who will work in the container, by name: the remote user and the container's.
     pub users: Vec<String>,
     /// Below which folder to install.
@@ -85,6 +89,9 @@ pub enum OptionError {
     /// Not a registry.
     #[error("the option `npmRegistry` cannot be used: {0}")]
     Registry(UrlError),
+    /// Neither of the two words.
+    #[error("the option `gitPush` cannot be used: '{0}' is neither refuse nor allow")]
+    GitPush(String),
     /// Not a policy.
     #[error("the option `{option}` cannot be used: {0}", option = option_of(.0))]
     Allow(#[from] PolicyError),
@@ -143,10 +150,12 @@ pub fn parse(
     };
     let mode = text("MODE")?;
     let mode = Mode::parse(&mode).ok_or(PolicyError::Mode(mode))?;
+    let git_push = text("GITPUSH")?;
     Ok(Command::Install(Box::new(Options {
         version: Wanted::parse(&version).ok_or(OptionError::Version(version))?,
         from,
         policy: Policy::new(&text("PRESETS")?, &text("ALLOW")?)?.in_mode(mode),
+        git_push: GitPush::parse(&git_push).ok_or(OptionError::GitPush(git_push))?,
         users: vec![text("_REMOTE_USER")?, text("_CONTAINER_USER")?],
         root,
         source: source.map_or_else(own_folder, Ok)?,
@@ -185,6 +194,7 @@ mod tests {
             let key = Fingerprint::parse("31DDDE24DDFAB679F42D7BD2BAA929FF1A7ECACE").unwrap();
             assert_eq!(options.from, Source::ReleaseHost { base, key });
             assert_eq!(options.root, PathBuf::from("/"));
+            assert_eq!(options.git_push, GitPush::Refuse);
             assert_eq!(Ok(options.policy), Policy::from_options(""));
         }
     }
@@ -197,6 +207,7 @@ mod tests {
                 ("VERSION", "2.1.330"),
                 ("NPMREGISTRY", "https://r.example/npm"),
                 ("ALLOW", "api.example.com"),
+                ("GITPUSH", "allow"),
                 ("_REMOTE_USER", "node"),
             ],
         )
@@ -204,6 +215,7 @@ mod tests {
         assert_eq!(options.version.to_string(), "2.1.330");
         assert_eq!(options.from, Source::Npm(Url::parse("https://r.example/npm").unwrap()));
         assert_eq!(options.users, ["node", ""]);
+        assert_eq!(options.git_push, GitPush::Allow);
         assert_eq!((options.root, options.source), ("/r".into(), "/s".into()));
         assert_eq!(Ok(options.policy), Policy::from_options("api.example.com"));
     }
@@ -247,6 +259,11 @@ mod tests {
                 &[],
                 &[("MODE", "off")],
                 "the option `mode` cannot be used: there is no mode 'off'; there are: enforce, audit",
+            ),
+            (
+                &[],
+                &[("GITPUSH", "never")],
+                "the option `gitPush` cannot be used: 'never' is neither refuse nor allow",
             ),
             (&[], &[("ALLOW", "https://x.example/")], "the option `allow` cannot be used: allow entry"),
         ] {
