@@ -10,19 +10,12 @@ use crate::utc::rfc3339;
 
 /// For people.
 pub fn table(status: &Status) -> String {
-    let mut text = String::new();
-    if status.mode == Mode::Audit {
-        let _ = writeln!(text, "{AUDIT}\n");
-    }
     if status.denied.is_empty() {
-        let _ = writeln!(text, "nothing was refused");
-        return text;
+        return audit(status) + "nothing was refused\n";
     }
-    let _ = writeln!(text, "last                       times  what");
+    let mut text = heading(status);
     for denied in &status.denied {
-        let Denied { what, why, count, last_ms, .. } = denied;
-        let passed = if denied.let_through { " (let through)" } else { "" };
-        let _ = writeln!(text, "{}  {count:>10}  {what}: {why}{passed}", rfc3339(*last_ms));
+        text.push_str(&row(denied));
     }
     if status.denied_others > 0 {
         let _ = writeln!(text, "and {} further refusals", status.denied_others);
@@ -35,6 +28,22 @@ pub fn table(status: &Status) -> String {
         );
     }
     text
+}
+
+fn audit(status: &Status) -> String {
+    if status.mode == Mode::Audit { format!("{AUDIT}\n\n") } else { String::new() }
+}
+
+/// What stands above the table.
+pub fn heading(status: &Status) -> String {
+    audit(status) + "last                       times  what\n"
+}
+
+/// A line of the table.
+pub fn row(denied: &Denied) -> String {
+    let Denied { what, why, count, last_ms, .. } = denied;
+    let passed = if denied.let_through { " (let through)" } else { "" };
+    format!("{}  {count:>10}  {what}: {why}{passed}\n", rfc3339(*last_ms))
 }
 
 /// For programs: one JSON object a line for each refusal, as in the file under `/var/log`.
@@ -68,7 +77,7 @@ fn allow_option(status: &Status) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
@@ -76,7 +85,7 @@ mod tests {
     use crate::policy::{HostName, Policy};
     use crate::status::NameStatus;
 
-    fn status(allow: &str, denied: &[&str]) -> Status {
+    pub(crate) fn status(allow: &str, denied: &[&str]) -> Status {
         let policy = Policy::from_options(allow).unwrap();
         let names: Vec<NameStatus> = policy
             .hosts()

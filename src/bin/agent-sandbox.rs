@@ -12,17 +12,18 @@ use std::time::Duration;
 
 use agent_sandbox::allow_check::{Explained, explain};
 use agent_sandbox::confine::{self, NotStarted};
+use agent_sandbox::follow::Form;
 use agent_sandbox::git_guard::PushError;
 use agent_sandbox::policy::{Mode, Policy};
 use agent_sandbox::status::{AUDIT, Status};
 use agent_sandbox::verify::{self, Outcome, Row};
-use agent_sandbox::{client, compat, exit, git_guard, launch, log, paths};
+use agent_sandbox::{client, compat, exit, follow, git_guard, launch, log, paths};
 
 const USAGE: &str = "usage: agent-sandbox COMMAND
   status [--json]          what is in force now
   wait [--timeout SECS]    wait until the sandbox is in force and ready [default: 120]
   verify [--json]          try the ways out
-  log [--json]             what was refused, and the option that would allow it
+  log [--json] [--follow]  what was refused, and the option that would allow it; with --follow each as it comes
   allow-check NAME[:PORT]  what the policy says of a name, without trying it
   exec PROGRAM [ARG...]    start a program as the agent is started
   start [PROGRAM [ARG...]] start the sandbox where no entrypoint did, then a program of yours";
@@ -63,7 +64,7 @@ enum Command {
     Status { json: bool },
     Wait { timeout: Duration },
     Verify { json: bool },
-    Log { json: bool },
+    Log { json: bool, follow: bool },
     AllowCheck { name: String },
     Exec { program: OsString, arguments: Vec<OsString> },
     Start { command: Vec<OsString> },
@@ -78,7 +79,7 @@ fn parse(arguments: &[OsString]) -> Result<Command, lexopt::Error> {
             Some("status") => Command::Status { json: false },
             Some("wait") => Command::Wait { timeout: Duration::from_secs(120) },
             Some("verify") => Command::Verify { json: false },
-            Some("log") => Command::Log { json: false },
+            Some("log") => Command::Log { json: false, follow: false },
             Some("allow-check") => Command::AllowCheck { name: lexopt::ValueExt::string(parser.value()?)? },
             Some("exec") => {
                 let mut rest = parser.raw_args()?;
@@ -94,9 +95,13 @@ fn parse(arguments: &[OsString]) -> Result<Command, lexopt::Error> {
     };
     while let Some(argument) = parser.next()? {
         match (&mut command, argument) {
-            (Command::Status { json } | Command::Verify { json } | Command::Log { json }, Long("json")) => {
+            (
+                Command::Status { json } | Command::Verify { json } | Command::Log { json, .. },
+                Long("json"),
+            ) => {
                 *json = true;
             }
+            (Command::Log { follow, .. }, Long("follow") | Short('f')) => *follow = true,
             (Command::Wait { timeout }, Long("timeout")) => {
                 *timeout = Duration::from_secs(lexopt::ValueExt::parse(&parser.value()?)?);
             }
@@ -132,7 +137,16 @@ fn run(command: Command) -> ExitCode {
             }
             Err(error) => failed(&error),
         },
-        Command::Log { json } => match client::status() {
+        Command::Log { json, follow: true } => {
+            let form = if json { Form::Json } else { Form::Table };
+            // Nor is whoever reads no further on standard error.
+            let told = |line: &str| drop(writeln!(std::io::stderr(), "agent-sandbox: {line}"));
+            match follow::run(form, client::status, told) {
+                Ok(()) => ExitCode::from(exit::OK),
+                Err(error) => failed(&error),
+            }
+        }
+        Command::Log { json, follow: false } => match client::status() {
             Ok(status) => {
                 let text = if json { log::lines(&status.denied) } else { log::table(&status) };
                 let _ = write!(std::io::stdout(), "{text}");
