@@ -19,6 +19,7 @@ mod resolve;
 mod run;
 mod start;
 mod state;
+mod who;
 
 use std::fs::File;
 use std::io::Read as _;

@@ -11,4 +11,5 @@ pub mod message;
 pub mod query;
 pub mod refusals;
 pub mod resolv_conf;
+pub mod sockets;
 pub mod words;

@@ -6,5 +6,5 @@ pub const OK: u8 = 0;
 pub const FAILED: u8 = 1;
 /// The command line does not read.
 pub const USAGE: u8 = 2;
-/// An agent was not started: as uid 0, or outside a sandbox that is in force.
+/// An agent was not started: as uid 0, or outside a sandbox that is in force. Or a `git push` was refused.
 pub const REFUSED: u8 = 3;

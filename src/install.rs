@@ -14,6 +14,7 @@
 
 pub mod certificates;
 pub mod fetch;
+pub mod gitconfig;
 pub mod integrity;
 pub mod layout;
 pub mod names;
@@ -36,11 +37,14 @@ pub mod users;
 pub mod wanted;
 
 use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use fetch::{Client, FetchError, Waits};
+use gitconfig::GitPush;
 use layout::{LayoutError, Stage, StagedFile};
 use npm::NpmError;
 use options::{OptionError, Options};
@@ -76,14 +80,22 @@ const PROGRAMS: [(&str, &str, u32); 3] = [
 /// Names on PATH; the program behind all of them decides by the name it was called with. Whatever has one of
 /// these is replaced: another `claude` would start outside the sandbox, and the original Feature's
 /// `init-firewall.sh` would change the firewall.
-const LINKS: [&str; 3] =
-    ["usr/local/bin/agent-sandbox", "usr/local/bin/claude", "usr/local/bin/init-firewall.sh"];
+const LINKS: [&str; 4] = [
+    "usr/local/bin/agent-sandbox",
+    "usr/local/bin/claude",
+    "usr/local/bin/git-remote-agent-sandbox-push",
+    "usr/local/bin/init-firewall.sh",
+];
 
 /// One more, which is the image's own where the image has it.
 const SUDO: &str = "usr/local/bin/sudo";
 const LINK_TARGET: &str = "../libexec/agent-sandbox/agent-sandbox";
 
 const POLICY: &str = "etc/agent-sandbox/policy.json";
+/// The system's git configuration, and that of a git that was built to lie in `/usr/local`.
+const GITCONFIG: &str = "etc/gitconfig";
+const LOCAL_GIT: (&str, &str) = ("usr/local/bin/git", "usr/local/etc/gitconfig");
+
 /// Folders in the home of whoever works in the container, with their modes. Volumes that somebody mounts there
 /// take owner and mode from them when they are new.
 const HOME_FOLDERS: [(&str, u32); 2] = [(".claude", 0o700), (".local/share/claude", 0o755)];
@@ -185,6 +197,8 @@ pub struct Record {
     pub signature: Option<Signature>,
     /// Where it was downloaded from.
     pub source: String,
+    /// What becomes of `git push`.
+    pub git_push: GitPush,
 }
 
 impl InstallError {
@@ -262,11 +276,31 @@ pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<Record, Insta
         integrity: release.integrity.to_string(),
         signature: release.signature,
         source: release.url.to_string(),
+        git_push: options.git_push,
     };
+    stage_gitconfig(&mut stage, GITCONFIG, options.git_push)?;
+    if options.root.join(LOCAL_GIT.0).exists() {
+        stage_gitconfig(&mut stage, LOCAL_GIT.1, options.git_push)?;
+    }
     stage.whole(POLICY, &pretty(&policy, POLICY)?, 0o644)?;
     stage.whole(RECORD, &pretty(&record, RECORD)?, 0o644)?;
     stage.commit()?;
     Ok(record)
+}
+
+/// Git may come later than this, as another Feature brings it: it finds its configuration then.
+fn stage_gitconfig(stage: &mut Stage, path: &str, push: GitPush) -> Result<(), LayoutError> {
+    let there = stage.root().join(path);
+    let (old, mode) = match fs::read(&there) {
+        Ok(old) => {
+            let mode = there.metadata().map_or(0o644, |found| found.permissions().mode() & 0o777);
+            (old, mode)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (Vec::new(), 0o644),
+        Err(source) => return Err(LayoutError::Io { action: "read", path: there, source }),
+    };
+    let new = gitconfig::with(&old, push);
+    if new == old { Ok(()) } else { stage.whole(path, &new, mode) }
 }
 
 fn read_programs(source: &Path, machine: Machine) -> Result<Vec<Vec<u8>>, InstallError> {

@@ -14,6 +14,8 @@ pub mod descriptors;
 pub mod egress;
 pub mod exit;
 pub mod firewall;
+pub mod follow;
+pub mod git_guard;
 #[cfg(feature = "installer")]
 pub mod install;
 pub mod launch;

@@ -5,24 +5,17 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use crate::policy::{MAX_NAMES, Mode};
-use crate::status::{AUDIT, Denied, Status};
+use crate::status::{AUDIT, By, Denied, Process, Status};
 use crate::utc::rfc3339;
 
 /// For people.
 pub fn table(status: &Status) -> String {
-    let mut text = String::new();
-    if status.mode == Mode::Audit {
-        let _ = writeln!(text, "{AUDIT}\n");
-    }
     if status.denied.is_empty() {
-        let _ = writeln!(text, "nothing was refused");
-        return text;
+        return audit(status) + "nothing was refused\n";
     }
-    let _ = writeln!(text, "last                       times  what");
+    let mut text = heading(status);
     for denied in &status.denied {
-        let Denied { what, why, count, last_ms, .. } = denied;
-        let passed = if denied.let_through { " (let through)" } else { "" };
-        let _ = writeln!(text, "{}  {count:>10}  {what}: {why}{passed}", rfc3339(*last_ms));
+        text.push_str(&row(denied));
     }
     if status.denied_others > 0 {
         let _ = writeln!(text, "and {} further refusals", status.denied_others);
@@ -37,10 +30,37 @@ pub fn table(status: &Status) -> String {
     text
 }
 
+fn audit(status: &Status) -> String {
+    if status.mode == Mode::Audit { format!("{AUDIT}\n\n") } else { String::new() }
+}
+
+/// What stands above the table.
+pub fn heading(status: &Status) -> String {
+    audit(status) + "last                       times  what\n"
+}
+
+/// A line of the table.
+pub fn row(denied: &Denied) -> String {
+    let Denied { what, why, count, last_ms, by, .. } = denied;
+    let passed = if denied.let_through { " (let through)" } else { "" };
+    format!(
+        "{}  {count:>10}  {what}: {why}{passed}{}\n",
+        rfc3339(*last_ms),
+        by.as_ref().map(hint).unwrap_or_default()
+    )
+}
+
+fn hint(by: &By) -> String {
+    match &by.process {
+        Some(Process { pid, name }) => format!(" (by {name}[{pid}], user {})", by.user),
+        None => format!(" (by user {})", by.user),
+    }
+}
+
 /// For programs: one JSON object a line for each refusal, as in the file under `/var/log`.
 pub fn lines(denied: &[Denied]) -> String {
     denied.iter().fold(String::new(), |mut text, denied| {
-        let line = json!({
+        let mut line = json!({
             "time": rfc3339(denied.last_ms),
             "first": rfc3339(denied.first_ms),
             "count": denied.count,
@@ -49,6 +69,12 @@ pub fn lines(denied: &[Denied]) -> String {
             "letThrough": denied.let_through,
             "option": denied.entry.as_ref().map(|entry| format!("\"allow\": \"{entry}\"")),
         });
+        if let Some(by) = &denied.by {
+            line["user"] = by.user.as_str().into();
+            if let Some(Process { pid, name }) = &by.process {
+                line["process"] = json!({ "pid": pid, "name": name });
+            }
+        }
         let _ = writeln!(text, "{line}");
         text
     })
@@ -68,7 +94,7 @@ fn allow_option(status: &Status) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
@@ -76,7 +102,7 @@ mod tests {
     use crate::policy::{HostName, Policy};
     use crate::status::NameStatus;
 
-    fn status(allow: &str, denied: &[&str]) -> Status {
+    pub(crate) fn status(allow: &str, denied: &[&str]) -> Status {
         let policy = Policy::from_options(allow).unwrap();
         let names: Vec<NameStatus> = policy
             .hosts()
@@ -99,6 +125,7 @@ mod tests {
                 count: 2,
                 first_ms: 0,
                 last_ms: 60_000,
+                by: None,
             }
         });
         Status {
@@ -170,6 +197,25 @@ mod tests {
             })
         );
         assert_eq!(lines.lines().count(), 2);
+    }
+
+    #[test]
+    fn who_was_refused_where_it_is_known() {
+        let mut denied = status("", &["a.example"]).denied.remove(0);
+        denied.by = Some(By { user: "vscode".to_owned(), process: None });
+        assert!(
+            row(&denied).ends_with("a.example: not in the policy (by user vscode)\n"),
+            "{}",
+            row(&denied)
+        );
+        let line = |denied: &Denied| -> serde_json::Value {
+            serde_json::from_str(&lines(std::slice::from_ref(denied))).unwrap()
+        };
+        assert_eq!((&line(&denied)["user"], line(&denied).get("process")), (&json!("vscode"), None));
+        let process = Process { pid: 123, name: "curl".to_owned() };
+        denied.by = Some(By { user: "root".to_owned(), process: Some(process) });
+        assert!(row(&denied).ends_with("(by curl[123], user root)\n"), "{}", row(&denied));
+        assert_eq!(line(&denied)["process"], json!({ "pid": 123, "name": "curl" }));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 /// The policy, written while the image is built.
 pub const POLICY: &str = "/etc/agent-sandbox/policy.json";
+/// What was installed, written beside the policy.
+pub const INSTALLED: &str = "/etc/agent-sandbox/install.json";
 /// What runs now; the folder is made anew on every start.
 pub const RUN: &str = "/run/agent-sandbox";
 /// What is in force, for a person to read. Programs ask [`CONTROL`], which answers from the kernel.

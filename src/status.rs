@@ -71,6 +71,28 @@ pub struct Denied {
     pub first_ms: u64,
     /// When last, in milliseconds since 1970.
     pub last_ms: u64,
+    /// Whose the first one was, where that is known.
+    #[serde(default)]
+    pub by: Option<By>,
+}
+
+/// Who was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct By {
+    /// The user's name, or number.
+    pub user: String,
+    /// The process, where the daemon may see it.
+    #[serde(default)]
+    pub process: Option<Process>,
+}
+
+/// A process, as it calls itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its number in the container.
+    pub pid: u32,
+    /// Its name; characters that are not plain ASCII stand there as question marks.
+    pub name: String,
 }
 
 /// An allowed name as it stands.

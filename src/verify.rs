@@ -8,6 +8,7 @@ mod allowed;
 mod denied;
 mod gate;
 mod gateway;
+mod git_push;
 mod hello;
 mod kernel;
 mod rights;
@@ -48,8 +49,9 @@ impl Row {
 }
 
 /// What this version does not close, told with every result.
-pub const LIMITS: [&str; 5] = [
+pub const LIMITS: [&str; 6] = [
     "an allowed name is a way out for whoever controls what stands behind it: a forge, a CDN, an upload API",
+    "git push is refused by git's configuration, a guard and no boundary: a pushurl or another client goes around it",
     "what is inside TLS nobody reads: a host's front may pass requests on to others that it serves",
     "names with other ports than 443 and 80 are opened by address: whatever else answers there is open too",
     "whoever can connect into the container over TCP is answered, and that is a way out",
@@ -63,6 +65,7 @@ pub fn run() -> Vec<Row> {
     rows.extend(gate::rows());
     rows.push(gateway::row());
     rows.extend(rights::rows());
+    rows.push(git_push::row());
     rows.extend(allowed::rows());
     rows
 }

@@ -76,7 +76,7 @@ impl Gate {
 
     fn hear_wish(&self, host: &str, port: u16) -> u32 {
         match self.hear() {
-            Word::Wish(Wish { id, name, port: wanted }) => {
+            Word::Wish(Wish { id, name, port: wanted, .. }) => {
                 assert_eq!((name.as_str(), wanted), (host, port));
                 id
             }
@@ -175,6 +175,17 @@ fn tls_goes_to_the_host_of_its_hello_and_both_ways() {
     server.write_all(b"bye").unwrap();
     drop(server);
     assert_eq!(read_all(&client), b"bye");
+}
+
+#[test]
+fn its_words_say_where_the_client_is() {
+    let gate = Gate::start();
+    let asks = client(gate.tls, HELLO);
+    let Word::Wish(wish) = gate.hear() else { panic!("no wish") };
+    assert_eq!(wish.client, asks.local_addr().unwrap());
+    let breaks = client(gate.http, b"\0\0\0\0");
+    let Word::Complaint(complaint) = gate.hear() else { panic!("no complaint") };
+    assert_eq!(complaint.client, breaks.local_addr().unwrap());
 }
 
 #[test]

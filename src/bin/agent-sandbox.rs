@@ -1,5 +1,6 @@
 //! The user's program: asks the sandbox, tries it, and starts the agent in it. As `claude` it is the shim, as
-//! `init-firewall.sh` and `sudo` what the original Feature's users call.
+//! `init-firewall.sh` and `sudo` what the original Feature's users call, and as a remote helper of git's it refuses
+//! `git push`.
 
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
@@ -11,16 +12,18 @@ use std::time::Duration;
 
 use agent_sandbox::allow_check::{Explained, explain};
 use agent_sandbox::confine::{self, NotStarted};
+use agent_sandbox::follow::Form;
+use agent_sandbox::git_guard::PushError;
 use agent_sandbox::policy::{Mode, Policy};
 use agent_sandbox::status::{AUDIT, Status};
 use agent_sandbox::verify::{self, Outcome, Row};
-use agent_sandbox::{client, compat, exit, launch, log, paths};
+use agent_sandbox::{client, compat, exit, follow, git_guard, launch, log, paths};
 
 const USAGE: &str = "usage: agent-sandbox COMMAND
   status [--json]          what is in force now
   wait [--timeout SECS]    wait until the sandbox is in force and ready [default: 120]
   verify [--json]          try the ways out
-  log [--json]             what was refused, and the option that would allow it
+  log [--json] [--follow]  what was refused, and the option that would allow it; with --follow each as it comes
   allow-check NAME[:PORT] [--json]
                            what the policy says of a name, without trying it
   exec PROGRAM [ARG...]    start a program as the agent is started
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Some("claude") => return not_started(confine::claude(&arguments)),
         Some("init-firewall.sh") => return said("init-firewall.sh", compat::init_firewall()),
         Some("sudo") => return said("sudo", compat::sudo(&arguments)),
+        Some(git_guard::NAME) => return pushed(git_guard::run(&arguments)),
         _ => {}
     }
     match parse(&arguments) {
@@ -61,7 +65,7 @@ enum Command {
     Status { json: bool },
     Wait { timeout: Duration },
     Verify { json: bool },
-    Log { json: bool },
+    Log { json: bool, follow: bool },
     AllowCheck { name: String, json: bool },
     Exec { program: OsString, arguments: Vec<OsString> },
     Start { command: Vec<OsString> },
@@ -76,7 +80,7 @@ fn parse(arguments: &[OsString]) -> Result<Command, lexopt::Error> {
             Some("status") => Command::Status { json: false },
             Some("wait") => Command::Wait { timeout: Duration::from_secs(120) },
             Some("verify") => Command::Verify { json: false },
-            Some("log") => Command::Log { json: false },
+            Some("log") => Command::Log { json: false, follow: false },
             Some("allow-check") => {
                 return allow_check_arguments(parser);
             }
@@ -94,9 +98,13 @@ fn parse(arguments: &[OsString]) -> Result<Command, lexopt::Error> {
     };
     while let Some(argument) = parser.next()? {
         match (&mut command, argument) {
-            (Command::Status { json } | Command::Verify { json } | Command::Log { json }, Long("json")) => {
+            (
+                Command::Status { json } | Command::Verify { json } | Command::Log { json, .. },
+                Long("json"),
+            ) => {
                 *json = true;
             }
+            (Command::Log { follow, .. }, Long("follow") | Short('f')) => *follow = true,
             (Command::Wait { timeout }, Long("timeout")) => {
                 *timeout = Duration::from_secs(lexopt::ValueExt::parse(&parser.value()?)?);
             }
@@ -146,7 +154,16 @@ fn run(command: Command) -> ExitCode {
             }
             Err(error) => failed(&error),
         },
-        Command::Log { json } => match client::status() {
+        Command::Log { json, follow: true } => {
+            let form = if json { Form::Json } else { Form::Table };
+            // Nor is whoever reads no further on standard error.
+            let told = |line: &str| drop(writeln!(std::io::stderr(), "agent-sandbox: {line}"));
+            match follow::run(form, client::status, told) {
+                Ok(()) => ExitCode::from(exit::OK),
+                Err(error) => failed(&error),
+            }
+        }
+        Command::Log { json, follow: false } => match client::status() {
             Ok(status) => {
                 let text = if json { log::lines(&status.denied) } else { log::table(&status) };
                 let _ = write!(std::io::stdout(), "{text}");
@@ -209,6 +226,17 @@ fn said(name: &str, result: Result<String, impl std::error::Error>) -> ExitCode 
         Err(error) => {
             eprintln!("{name}: {error}");
             ExitCode::from(exit::FAILED)
+        }
+    }
+}
+
+/// Only a refusal comes back, or that nothing was wanted.
+fn pushed(result: Result<Option<Infallible>, PushError>) -> ExitCode {
+    match result {
+        Ok(_) => ExitCode::from(exit::OK),
+        Err(error) => {
+            eprintln!("agent-sandbox: {error}");
+            ExitCode::from(if matches!(error, PushError::Refused(_)) { exit::REFUSED } else { exit::FAILED })
         }
     }
 }

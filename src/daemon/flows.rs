@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::state::Shared;
+use super::who;
 use crate::egress::refusals::Refusal;
 use crate::firewall;
 use crate::firewall::ruleset::Flow;
@@ -28,7 +29,9 @@ pub(super) fn look(shared: &Shared) -> anyhow::Result<()> {
             Decision::Refused(reason) => (name, Some(reason)),
         });
         let let_through = shared.policy.mode == Mode::Audit && is_let_through(&flow);
-        shared.refused.times(&Refusal::Flow { flow, name, let_through }, times);
+        shared
+            .refused
+            .times(&Refusal::Flow { flow, name, let_through }, times, || Some(who::of_uid(flow.uid)));
     }
     Ok(())
 }

@@ -2,22 +2,25 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{Mode, OFlags, fstat, mkdir, open, openat, renameat};
 use rustix::io::Errno;
 
-use super::log;
 use super::state::now_ms;
+use super::{log, who};
 use crate::egress::refusals::{Refusal, Refusals};
 use crate::log::lines;
 use crate::paths;
 use crate::policy::HostName;
-use crate::status::Denied;
+use crate::status::{By, Denied};
 
 /// Lines in the container's log; further refusals are in the file, and in the answer to `agent-sandbox log`.
 const MAX_LINES: u32 = 200;
+/// Looks at all connections in a second.
+const MAX_LOOKS: u32 = 10;
 const FILE: &str = "denied.jsonl";
 const NEW_FILE: &str = "denied.jsonl.new";
 
@@ -30,6 +33,8 @@ struct Inner {
     refusals: Refusals,
     lines: u32,
     changed: bool,
+    /// How often it was looked whose connections are, and in which second.
+    looks: (u64, u32),
 }
 
 impl Refused {
@@ -42,18 +47,26 @@ impl Refused {
         inner.changed = true;
     }
 
-    /// A connection was refused, or let through in audit mode.
-    pub(super) fn connection(&self, refusal: &Refusal) {
-        self.times(refusal, 1);
+    /// A connection from `client` was refused, or let through in audit mode.
+    pub(super) fn connection(&self, refusal: &Refusal, client: SocketAddr) {
+        self.times(refusal, 1, || who::of_client(client));
     }
 
-    /// The same, as often as that.
-    pub(super) fn times(&self, refusal: &Refusal, times: u64) {
+    /// The same, as often as that. Whose it was is asked for one that is new, as that takes a look at all connections.
+    pub(super) fn times(&self, refusal: &Refusal, times: u64, who: impl FnOnce() -> Option<By>) {
         let mut inner = self.lock();
-        if inner.refusals.note_connection(refusal, times, now_ms()) {
-            inner.tell(refusal);
-        }
+        let now = now_ms();
         inner.changed = true;
+        if !inner.refusals.note_connection(refusal, times, now) {
+            return;
+        }
+        inner.tell(refusal);
+        if inner.may_look(now) {
+            drop(inner);
+            if let Some(by) = who() {
+                self.lock().refusals.set_by(refusal, by);
+            }
+        }
     }
 
     /// What was refused, the latest first, and how much is not in that list.
@@ -79,6 +92,16 @@ impl Refused {
 }
 
 impl Inner {
+    /// Whether whoever floods us leaves time for a look.
+    const fn may_look(&mut self, now_ms: u64) -> bool {
+        let second = now_ms / 1000;
+        if self.looks.0 != second {
+            self.looks = (second, 0);
+        }
+        self.looks.1 += 1;
+        self.looks.1 <= MAX_LOOKS
+    }
+
     /// Says something that is new, once, with what to do about it.
     fn tell(&mut self, refusal: &Refusal) {
         self.lines = self.lines.saturating_add(1);
@@ -115,6 +138,24 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 
     #[test]
+    fn a_flood_is_not_looked_at_one_by_one() {
+        let mut inner = Inner::default();
+        let mut looks = |ms: u64| (0..50).filter(|_| inner.may_look(ms)).count();
+        assert_eq!([looks(1000), looks(1999), looks(2000)], [10, 0, 10]);
+    }
+
+    #[test]
+    fn who_is_asked_for_what_is_new() {
+        let refused = Refused::default();
+        let refusal = Refusal::Odd { port: 443, said: None, why: crate::egress::words::Why::NoName };
+        let by = |user: &str| Some(By { user: user.to_owned(), process: None });
+        refused.times(&refusal, 1, || by("first"));
+        refused.times(&refusal, 1, || unreachable!("it is known"));
+        let list = refused.list().0;
+        assert_eq!((list.len(), list[0].count, list[0].by.clone()), (1, 2, by("first")));
+    }
+
+    #[test]
     fn the_file_is_written_into_a_folder_of_roots_alone() {
         if !rustix::process::geteuid().is_root() {
             eprintln!("SKIPPED: this test makes folders of root's: run it with sudo");
@@ -130,6 +171,7 @@ mod tests {
             count: 1,
             first_ms: 0,
             last_ms: 0,
+            by: None,
         }];
         let folder = above.path().join("agent-sandbox");
         for _ in 0..2 {

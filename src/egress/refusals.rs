@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::words::Why;
 use crate::firewall::ruleset::Flow;
 use crate::policy::{DEFAULT_PORT, HostName, Reason};
-use crate::status::Denied;
+use crate::status::{By, Denied};
 
 /// Refusals that are kept, of questions and of connections; of further ones only the number is.
 pub const MAX_KEPT: usize = 500;
@@ -134,6 +134,8 @@ pub struct Refusals {
     names: BTreeMap<HostName, Count>,
     /// By what was refused, and why.
     connections: BTreeMap<(String, String), (Refusal, Count)>,
+    /// Whose the first of these was, where it is known.
+    by: BTreeMap<(String, String), By>,
     others: u64,
 }
 
@@ -205,6 +207,14 @@ impl Refusals {
         true
     }
 
+    /// Notes whose a refused connection was that is kept.
+    pub fn set_by(&mut self, refusal: &Refusal, by: By) {
+        let key = (refusal.what(), refusal.why());
+        if self.connections.contains_key(&key) {
+            self.by.insert(key, by);
+        }
+    }
+
     /// Refusals beyond those that are kept.
     pub fn others(&self) -> u64 {
         self.others
@@ -220,6 +230,7 @@ impl Refusals {
             count: count.times,
             first_ms: count.first_ms,
             last_ms: count.last_ms,
+            by: self.by.get(&(refusal.what(), refusal.why())).cloned(),
         };
         let names = self.names.iter().map(|(name, count)| denied(&Refusal::Question(name.clone()), count));
         let connections = self.connections.values().map(|(refusal, count)| denied(refusal, count));
@@ -286,6 +297,7 @@ mod tests {
             count: 2,
             first_ms: 5,
             last_ms: 9,
+            by: None,
         };
         assert_eq!(refusals.list(), [denied]);
     }

@@ -3,6 +3,8 @@
 //! The worker reads bytes of anybody's, so whatever it says may be anything: the daemon takes what reads as a
 //! [`Wish`] or a [`Complaint`] for no more than that.
 
+use std::net::{Ipv6Addr, SocketAddr};
+
 use crate::policy::HostName;
 
 /// The longest message.
@@ -28,6 +30,8 @@ pub struct Wish {
     pub name: HostName,
     /// The TCP port.
     pub port: u16,
+    /// Where the client's socket is, by which it can be found out whose it is.
+    pub client: SocketAddr,
 }
 
 /// Why the worker refused somebody without asking.
@@ -39,6 +43,8 @@ pub struct Complaint {
     pub said: Option<String>,
     /// Why.
     pub why: Why,
+    /// Where the client's socket is.
+    pub client: SocketAddr,
 }
 
 /// Why a connection has no host that a policy could judge.
@@ -114,13 +120,14 @@ impl Word {
     pub fn encode(&self) -> Vec<u8> {
         match self {
             Self::Alive => vec![ALIVE],
-            Self::Wish(Wish { id, name, port }) => {
-                [&[WISH][..], &id.to_be_bytes(), &port.to_be_bytes(), name.as_str().as_bytes()].concat()
+            Self::Wish(Wish { id, name, port, client }) => {
+                let name = name.as_str().as_bytes();
+                [&[WISH][..], &id.to_be_bytes(), &port.to_be_bytes(), &written(*client), name].concat()
             }
-            Self::Complaint(Complaint { port, said, why }) => {
+            Self::Complaint(Complaint { port, said, why, client }) => {
                 let said = said.as_deref().unwrap_or_default().as_bytes();
                 let said = said.get(..said.len().min(253)).unwrap_or_default();
-                [&[COMPLAINT, *why as u8][..], &port.to_be_bytes(), said].concat()
+                [&[COMPLAINT, *why as u8][..], &port.to_be_bytes(), &written(*client), said].concat()
             }
         }
     }
@@ -132,24 +139,47 @@ impl Word {
             ALIVE if rest.is_empty() => Some(Self::Alive),
             WISH => {
                 let (id, rest) = rest.split_first_chunk()?;
-                let (port, name) = rest.split_first_chunk()?;
+                let (port, rest) = rest.split_first_chunk()?;
+                let (client, name) = read(rest)?;
                 let name = HostName::parse(std::str::from_utf8(name).ok()?).ok()?;
-                Some(Self::Wish(Wish { id: u32::from_be_bytes(*id), name, port: u16::from_be_bytes(*port) }))
+                let (id, port) = (u32::from_be_bytes(*id), u16::from_be_bytes(*port));
+                Some(Self::Wish(Wish { id, name, port, client }))
             }
             COMPLAINT => {
                 let (why, rest) = rest.split_first()?;
-                let (port, said) = rest.split_first_chunk()?;
+                let (port, rest) = rest.split_first_chunk()?;
+                let (client, said) = read(rest)?;
                 let why = Why::ALL.into_iter().find(|known| *known as u8 == *why)?;
                 // Shown to people, so of the characters that names and addresses are made of.
                 let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(byte);
                 let said = Some(said).filter(|said| (1..=253).contains(&said.len()));
                 let said = said.filter(|said| said.iter().all(is_plain));
                 let said = said.map(|said| String::from_utf8_lossy(said).into_owned());
-                Some(Self::Complaint(Complaint { port: u16::from_be_bytes(*port), said, why }))
+                Some(Self::Complaint(Complaint { port: u16::from_be_bytes(*port), said, why, client }))
             }
             _ => None,
         }
     }
+}
+
+/// An address as 16 bytes, and a port.
+fn written(client: SocketAddr) -> [u8; 18] {
+    let address = match client {
+        SocketAddr::V4(v4) => v4.ip().to_ipv6_mapped(),
+        SocketAddr::V6(v6) => *v6.ip(),
+    };
+    let mut bytes = [0; 18];
+    bytes[..16].copy_from_slice(&address.octets());
+    bytes[16..].copy_from_slice(&client.port().to_be_bytes());
+    bytes
+}
+
+/// The same, and what follows it.
+fn read(bytes: &[u8]) -> Option<(SocketAddr, &[u8])> {
+    let (address, rest) = bytes.split_first_chunk::<16>()?;
+    let (port, rest) = rest.split_first_chunk()?;
+    let address = Ipv6Addr::from(*address).to_canonical();
+    Some((SocketAddr::new(address, u16::from_be_bytes(*port)), rest))
 }
 
 impl Verdict {
@@ -187,11 +217,17 @@ mod tests {
     #[test]
     fn messages_round_trip() {
         let name = HostName::parse("a.example").unwrap();
+        let [v4, v6] = ["172.17.0.2:4711", "[2001:db8::2]:4711"].map(|text| text.parse().unwrap());
         for word in [
             Word::Alive,
-            Word::Wish(Wish { id: 7, name, port: 443 }),
-            Word::Complaint(Complaint { port: 80, said: Some("[::1]:80".to_owned()), why: Why::Address }),
-            Word::Complaint(Complaint { port: 443, said: None, why: Why::Silent }),
+            Word::Wish(Wish { id: 7, name, port: 443, client: v6 }),
+            Word::Complaint(Complaint {
+                port: 80,
+                said: Some("[::1]:80".to_owned()),
+                why: Why::Address,
+                client: v4,
+            }),
+            Word::Complaint(Complaint { port: 443, said: None, why: Why::Silent, client: v6 }),
         ] {
             assert_eq!(Word::decode(&word.encode()), Some(word));
         }
@@ -212,14 +248,18 @@ mod tests {
             &b""[..],
             b"\0x",
             b"\x01\0\0\0\0\x01",
-            b"\x01\0\0\0\0\x01\xbbexa mple",
-            b"\x01\0\0\0\0\x01\xbb10.0.0.1",
+            b"\x01\0\0\0\0\x01\xbb0123456789abcdef01exa mple",
+            b"\x01\0\0\0\0\x01\xbb0123456789abcdef0110.0.0.1",
+            b"\x01\0\0\0\0\x01\xbb0123456789abcdef",
+            b"\x02\x02\0\x500123",
             b"\x02\xff\0\x50",
             b"\x03",
         ] {
             assert_eq!(Word::decode(message), None, "{message:?}");
         }
-        let shown = Word::decode(b"\x02\x02\0\x50\x1b[2J").unwrap();
-        assert_eq!(shown, Word::Complaint(Complaint { port: 80, said: None, why: Why::Address }));
+        let shown =
+            Word::decode(b"\x02\x02\0\x50\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\x01\0\x07\x1b[2J").unwrap();
+        let client = "127.0.0.1:7".parse().unwrap();
+        assert_eq!(shown, Word::Complaint(Complaint { port: 80, said: None, why: Why::Address, client }));
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use lexopt::ValueExt as _;
 
+use super::gitconfig::GitPush;
 use super::openpgp::Fingerprint;
 use super::policy::Wishes;
 use super::release_host;
@@ -39,6 +40,7 @@ environment, as the dev container CLI sets it from the Feature's options:
   POLICYFILE          the absolute path of a file in the image with further names, presets, and the mode
   PATH, and where they are set CARGO_HOME, GOPROXY, GOSUMDB, NPM_CONFIG_REGISTRY, PIP_INDEX_URL and the like
                       where the preset packages looks for registries; programs are asked without --root only
+  GITPUSH             refuse git push to other machines; or allow
   _REMOTE_USER        a user to make Claude Code's folders for, as far as /etc/passwd has one of the name;
   _CONTAINER_USER     another
 ";
@@ -52,6 +54,8 @@ pub struct Options {
     pub from: Source,
     /// What the container may reach, as it was written.
     pub policy: Wishes,
+    /// What becomes of `git push`.
+    pub git_push: GitPush,
     /// Who will work in the container, by name: the remote user and the container's.
     pub users: Vec<String>,
     /// Below which folder to install.
@@ -89,6 +93,9 @@ pub enum OptionError {
     /// Not a registry.
     #[error("the option `npmRegistry` cannot be used: {0}")]
     Registry(UrlError),
+    /// Neither of the two words.
+    #[error("the option `gitPush` cannot be used: '{0}' is neither refuse nor allow")]
+    GitPush(String),
     /// An environment that is not text.
     #[error("the environment variable {0} is not UTF-8")]
     NotText(&'static str),
@@ -135,6 +142,7 @@ pub fn parse(
     } else {
         Source::Npm(Url::parse(&registry).map_err(OptionError::Registry)?)
     };
+    let git_push = text("GITPUSH")?;
     Ok(Command::Install(Box::new(Options {
         version: Wanted::parse(&version).ok_or(OptionError::Version(version))?,
         from,
@@ -145,6 +153,7 @@ pub fn parse(
             mode: written("MODE")?,
             file: written("POLICYFILE")?,
         },
+        git_push: GitPush::parse(&git_push).ok_or(OptionError::GitPush(git_push))?,
         users: vec![text("_REMOTE_USER")?, text("_CONTAINER_USER")?],
         root,
         source: source.map_or_else(own_folder, Ok)?,
@@ -183,6 +192,7 @@ mod tests {
             let key = Fingerprint::parse("31DDDE24DDFAB679F42D7BD2BAA929FF1A7ECACE").unwrap();
             assert_eq!(options.from, Source::ReleaseHost { base, key });
             assert_eq!(options.root, PathBuf::from("/"));
+            assert_eq!(options.git_push, GitPush::Refuse);
             assert_eq!(options.policy, Wishes::default());
         }
     }
@@ -196,6 +206,7 @@ mod tests {
                 ("NPMREGISTRY", "https://r.example/npm"),
                 ("ALLOW", " api.example.com"),
                 ("POLICYFILE", "/etc/p.jsonc"),
+                ("GITPUSH", "allow"),
                 ("_REMOTE_USER", "node"),
             ],
         )
@@ -203,6 +214,7 @@ mod tests {
         assert_eq!(options.version.to_string(), "2.1.330");
         assert_eq!(options.from, Source::Npm(Url::parse("https://r.example/npm").unwrap()));
         assert_eq!(options.users, ["node", ""]);
+        assert_eq!(options.git_push, GitPush::Allow);
         assert_eq!((options.root, options.source), ("/r".into(), "/s".into()));
         let (allow, file) = (" api.example.com".to_owned(), "/etc/p.jsonc".to_owned());
         assert_eq!(options.policy, Wishes { allow, file, ..Wishes::default() });
@@ -237,6 +249,11 @@ mod tests {
                 &[],
                 &[("NPMREGISTRY", "http://r.example/")],
                 "the option `npmRegistry` cannot be used: `http://r.example/` is plain http",
+            ),
+            (
+                &[],
+                &[("GITPUSH", "never")],
+                "the option `gitPush` cannot be used: 'never' is neither refuse nor allow",
             ),
         ] {
             let error = parsed(args, variables).unwrap_err();

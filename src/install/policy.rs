@@ -34,18 +34,6 @@ pub enum WishError {
     /// The policy file does not read.
     #[error(transparent)]
     File(#[from] PolicyFileError),
-    /// The option and the file name different modes.
-    #[error(
-        "the option `mode` is '{option}' and the policy file {path} says '{file}'; leave one of them out, or write the same in both"
-    )]
-    Modes {
-        /// What the option names.
-        option: Mode,
-        /// Where the file is.
-        path: String,
-        /// What the file names.
-        file: Mode,
-    },
     /// The preset `packages` brings nothing.
     #[error(transparent)]
     Packages(#[from] NothingFound),
@@ -65,13 +53,8 @@ pub fn build(wishes: &Wishes, root: &Path, mut say: impl FnMut(&str)) -> Result<
     // Empty is what nobody wrote.
     let asked = (!word.is_empty()).then_some(asked);
     let path = wishes.file.trim();
-    let said = if path.is_empty() { None } else { policy_file::add(root, path, &mut draft)? };
-    let mode = match (asked, said) {
-        (Some(option), Some(file)) if option != file => {
-            return Err(WishError::Modes { option, path: path.to_owned(), file });
-        }
-        (asked, said) => asked.or(said).unwrap_or_default(),
-    };
+    let said = if path.is_empty() { None } else { policy_file::add(root, path, asked, &mut draft)? };
+    let mode = asked.or(said).unwrap_or_default();
     if draft.wants_packages() {
         packages::add(&Image::here(root), &mut draft, &mut say)?;
     }
@@ -105,7 +88,7 @@ mod tests {
         assert_eq!(built(root, ["", "", "audit", "/p.jsonc"]).unwrap().mode, Mode::Audit);
         assert_eq!(
             built(root, ["", "", "enforce", "/p.jsonc"]).unwrap_err(),
-            "the option `mode` is 'enforce' and the policy file /p.jsonc says 'audit'; leave one of them out, or write the same in both"
+            "the policy file /p.jsonc, line 1, column 11: the option `mode` is 'enforce' and this is 'audit'; leave one of them out, or write the same in both"
         );
         fs::write(&path, "{}").unwrap();
         assert_eq!(

@@ -38,8 +38,14 @@ pub enum PolicyFileError {
     },
 }
 
-/// Adds what the file at `path` in the image at `root` says, and tells the mode that it names.
-pub fn add(root: &Path, path: &str, draft: &mut Draft) -> Result<Option<Mode>, PolicyFileError> {
+/// Adds what the file at `path` in the image at `root` says, and tells the mode that it names, which must be the one
+/// that was `asked` for elsewhere.
+pub fn add(
+    root: &Path,
+    path: &str,
+    asked: Option<Mode>,
+    draft: &mut Draft,
+) -> Result<Option<Mode>, PolicyFileError> {
     let file = |problem: String| PolicyFileError::File { path: path.to_owned(), problem };
     // It stands in the policy with each rule, and is shown to people.
     let is_plain = path.len() <= MAX_PATH && path.bytes().all(|b| matches!(b, b' '..=b'~'));
@@ -54,10 +60,7 @@ pub fn add(root: &Path, path: &str, draft: &mut Draft) -> Result<Option<Mode>, P
         Distrust::Io(error) => file(format!("cannot be read: {error}; a Dockerfile's COPY puts it there")),
         other => file(other.to_string()),
     })?;
-    form::add(&bytes, path, draft).map_err(|form::Problem { line, column, what }| PolicyFileError::Text {
-        path: path.to_owned(),
-        line,
-        column,
-        what,
+    form::add(&bytes, path, asked, draft).map_err(|form::Problem { line, column, what }| {
+        PolicyFileError::Text { path: path.to_owned(), line, column, what }
     })
 }

@@ -5,6 +5,8 @@
 
 mod connect_proxy;
 mod disk;
+mod git_host;
+mod git_push;
 mod hang;
 mod image;
 #[path = "../lab/mod.rs"]
@@ -43,11 +45,13 @@ fn installs_everything_with_exact_modes() {
         ("etc/agent-sandbox", "755"),
         ("etc/agent-sandbox/install.json", "644"),
         ("etc/agent-sandbox/policy.json", "644"),
+        ("etc/gitconfig", "644"),
         ("usr", "755"),
         ("usr/local", "755"),
         ("usr/local/bin", "755"),
         ("usr/local/bin/agent-sandbox", "../libexec/agent-sandbox/agent-sandbox"),
         ("usr/local/bin/claude", "../libexec/agent-sandbox/agent-sandbox"),
+        ("usr/local/bin/git-remote-agent-sandbox-push", "../libexec/agent-sandbox/agent-sandbox"),
         ("usr/local/bin/init-firewall.sh", "../libexec/agent-sandbox/agent-sandbox"),
         ("usr/local/bin/sudo", "../libexec/agent-sandbox/agent-sandbox"),
         ("usr/local/lib", "755"),
@@ -95,7 +99,7 @@ fn an_exact_version_and_a_second_time() {
     assert_eq!(fs::read(setup.path("victim")).unwrap(), b"untouched");
     let link = fs::read_link(setup.path("usr/local/bin/claude")).unwrap();
     assert_eq!(link, Path::new("../libexec/agent-sandbox/agent-sandbox"));
-    assert_eq!(tree(setup.root.path()).len(), 25);
+    assert_eq!(tree(setup.root.path()).len(), 27);
 }
 
 #[test]

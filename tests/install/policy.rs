@@ -45,7 +45,7 @@ fn a_policy_file_and_options_add_up() {
     setup.refused(
         &differ,
         2,
-        "the option `mode` is 'enforce' and the policy file /etc/project/allow.jsonc says 'audit'",
+        "the policy file /etc/project/allow.jsonc, line 3, column 11: the option `mode` is 'enforce' and this is 'audit'",
     );
 }
 

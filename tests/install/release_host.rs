@@ -90,13 +90,15 @@ fn latest_stable_and_an_exact_version() {
         let checksum = &manifest(version, PLATFORM, &program)["platforms"][PLATFORM]["checksum"];
         let integrity = format!("sha256:{}", checksum.as_str().unwrap());
         let signature = json!({"verified_by": MAKER.fingerprint()});
-        let want =
-            json!({"claude_version": version, "integrity": integrity, "signature": signature, "source": url});
+        let want = json!({
+            "claude_version": version, "integrity": integrity, "signature": signature, "source": url,
+            "git_push": "refuse",
+        });
         assert_eq!(record, want);
         assert_eq!(fs::read(setup.path("usr/local/lib/agent-sandbox/claude")).unwrap(), program);
         let names = tree(setup.root.path());
         assert_eq!(names["usr/local/lib/agent-sandbox/claude"], "755");
-        assert_eq!(names.len(), 24, "{names:?}");
+        assert_eq!(names.len(), 26, "{names:?}");
     }
 }
 

@@ -114,8 +114,8 @@ impl Broker<'_> {
             match Word::decode(&message[..len]) {
                 Some(Word::Alive) => self.shared.gate.set_problem(None),
                 Some(Word::Wish(wish)) => self.judge(wish)?,
-                Some(Word::Complaint(Complaint { port, said, why })) => {
-                    self.shared.refused.connection(&Refusal::Odd { port, said, why });
+                Some(Word::Complaint(Complaint { port, said, why, client })) => {
+                    self.shared.refused.connection(&Refusal::Odd { port, said, why }, client);
                 }
                 None => bail!("it said what cannot be understood"),
             }
@@ -131,7 +131,7 @@ impl Broker<'_> {
                 let refusal = Refusal::Connection { name, port: wish.port, reason, let_through: audit };
                 // A name that never is anybody's (RFC 6761 section 6.4) is nothing to tell: checks ask for it.
                 if !wish.name.as_str().ends_with(".invalid") {
-                    self.shared.refused.connection(&refusal);
+                    self.shared.refused.connection(&refusal, wish.client);
                 }
                 if audit {
                     self.connect(wish)

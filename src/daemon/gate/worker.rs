@@ -9,7 +9,7 @@ mod slots;
 
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,8 @@ use anyhow::{Context as _, bail};
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, accept_with, recvmsg, send,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, acceptfrom_with, recvmsg,
+    send,
 };
 use rustix::process::Resource;
 
@@ -185,9 +186,10 @@ impl Worker<'_> {
             let Some((kind, listener)) = self.listeners.get(number) else { return };
             let kind = *kind;
             // Nobody is left, or there is no descriptor for one more.
-            let Ok(client) = accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) else {
-                return;
-            };
+            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+            let Ok((client, from)) = acceptfrom_with(listener, flags) else { return };
+            // Who has no address any more has gone.
+            let Some(from) = from.and_then(|from| SocketAddr::try_from(from).ok()) else { continue };
             let _ = rustix::net::sockopt::set_tcp_nodelay(&client, true);
             if self.slots.len() >= self.most {
                 continue;
@@ -195,7 +197,7 @@ impl Worker<'_> {
             if self.unknown >= MAX_UNKNOWN.min(self.most / 2) {
                 self.drop_oldest_unknown();
             }
-            let key = self.slots.insert(Connection::new(kind, client, Instant::now()));
+            let key = self.slots.insert(Connection::new(kind, client, from, Instant::now()));
             self.unknown += 1;
             let Some(connection) = self.slots.get(key) else { continue };
             let token = epoll::EventData::new_u64(key.token(false));

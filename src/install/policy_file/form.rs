@@ -22,7 +22,12 @@ pub(super) struct Problem {
 }
 
 /// Adds to `draft` what the file says; its rules come from `path` and a line.
-pub(super) fn add(bytes: &[u8], path: &str, draft: &mut Draft) -> Result<Option<Mode>, Problem> {
+pub(super) fn add(
+    bytes: &[u8],
+    path: &str,
+    asked: Option<Mode>,
+    draft: &mut Draft,
+) -> Result<Option<Mode>, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let before = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
         at(before, before.len(), "not UTF-8; save the file in that encoding")
@@ -30,7 +35,7 @@ pub(super) fn add(bytes: &[u8], path: &str, draft: &mut Draft) -> Result<Option<
     // Some editors write a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let top = parse(text)?;
-    Reader { text, path, draft }.top(&top)
+    Reader { text, path, asked, draft }.top(&top)
 }
 
 fn parse(text: &str) -> Result<Value<'_>, Problem> {
@@ -58,6 +63,7 @@ fn parse(text: &str) -> Result<Value<'_>, Problem> {
 struct Reader<'a> {
     text: &'a str,
     path: &'a str,
+    asked: Option<Mode>,
     draft: &'a mut Draft,
 }
 
@@ -87,7 +93,16 @@ impl Reader<'_> {
         let form = "\"enforce\" or \"audit\"";
         let text = self.string(value, form)?;
         let mode = (!text.is_empty()).then(|| Mode::parse(text)).flatten();
-        mode.ok_or_else(|| self.at(value, &format!("there is no mode '{text}'; write {form}")))
+        let mode = mode.ok_or_else(|| self.at(value, &format!("there is no mode '{text}'; write {form}")))?;
+        match self.asked {
+            Some(asked) if asked != mode => Err(self.at(
+                value,
+                &format!(
+                    "the option `mode` is '{asked}' and this is '{mode}'; leave one of them out, or write the same in both"
+                ),
+            )),
+            _ => Ok(mode),
+        }
     }
 
     fn entry(&mut self, value: &Value<'_>) -> Result<(), Problem> {

@@ -84,12 +84,22 @@ first_screen() {
     cat "$WORK/screen"
 }
 
+# push_says TEXT [VARIABLE=VALUE]: to a host that may be reached, and that is no git host.
+push_says() {
+    # shellcheck disable=SC2016 # the container's shell expands
+    as_user env ${2:+"$2"} sh -c 'cd "$(mktemp -d)" && git init --quiet 2>/dev/null &&
+        ! git push --no-verify http://web.test.example/a.git :refs/heads/x 2>&1' | grep -qF "$1"
+}
+
 # All that a Quick Start promises, for the project that is up, with Claude Code's configuration in this folder.
 quickstart_holds() {
     local id config screen
     check_not "closed after up" reaches_evil "$container"
     check "an allowed name is reached" reaches "$container" web.test.example
     check "verify holds" in_project agent-sandbox verify
+    check "verify has tried git push" grep -q '^PASS  git.push ' <(in_project agent-sandbox verify)
+    check "git push is refused with a sentence" push_says 'refused in this sandbox; push from the host'
+    check_not "which is not the host's" push_says 'refused in this sandbox' GIT_CONFIG_NOSYSTEM=1
     check "claude --version" [ "$(in_project claude --version)" = "$CLAUDE_VERSION (Claude Code)" ]
     screen=$(config='' first_screen claude)
     check "an interactive start goes to the workspace" grep -q 'Accessing.*workspace' <<<"$screen"

@@ -3,6 +3,7 @@
 mod ending;
 mod requests;
 
+use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -100,6 +101,8 @@ enum After {
 pub(super) struct Connection {
     kind: Kind,
     client: OwnedFd,
+    /// Where the client's socket is.
+    from: SocketAddr,
     upstream: Option<OwnedFd>,
     since: Instant,
     /// When the present phase began.
@@ -130,7 +133,7 @@ impl From<Errno> for End {
 }
 
 impl Connection {
-    pub(super) fn new(kind: Kind, client: OwnedFd, now: Instant) -> Self {
+    pub(super) fn new(kind: Kind, client: OwnedFd, from: SocketAddr, now: Instant) -> Self {
         let phase = match kind {
             Kind::Tls => Phase::Hello(client_hello::Reader::default(), None),
             Kind::Http => Phase::Request(Box::default()),
@@ -138,6 +141,7 @@ impl Connection {
         Self {
             kind,
             client,
+            from,
             upstream: None,
             since: now,
             phase_since: now,
@@ -271,7 +275,7 @@ impl Connection {
     }
 
     fn complaint(&self, why: Why, said: Option<String>) -> Word {
-        Word::Complaint(Complaint { port: self.kind.port(), said, why })
+        Word::Complaint(Complaint { port: self.kind.port(), said, why, client: self.from })
     }
 
     /// Reads more of what the client sends; `false` where nothing has come. Its end is noted.
@@ -337,7 +341,7 @@ impl Connection {
     }
 
     fn ask(&mut self, tools: &mut Tools<'_>, name: HostName, port: u16, after: After) {
-        tools.said = Some(Word::Wish(Wish { id: tools.id, name, port }));
+        tools.said = Some(Word::Wish(Wish { id: tools.id, name, port, client: self.from }));
         self.enter(Phase::Asking(after));
     }
 

@@ -6,7 +6,7 @@ use crate::policy::Policy;
 
 fn read(text: &str) -> Result<(Option<Mode>, Policy, bool), Problem> {
     let mut draft = Draft::new(names::to_ascii);
-    let mode = add(text.as_bytes(), "/etc/p.jsonc", &mut draft)?;
+    let mode = add(text.as_bytes(), "/etc/p.jsonc", None, &mut draft)?;
     let packages = draft.wants_packages();
     Ok((mode, draft.finish(Mode::Enforce).unwrap(), packages))
 }
@@ -118,7 +118,7 @@ fn every_error_has_a_place_and_says_what_to_write() {
         assert!(problem.what.contains(part), "{text}: {}", problem.what);
         assert_eq!((problem.line, problem.column), (line, column), "{text}: {}", problem.what);
     }
-    let problem = add(b"{\n \xff}", "/p", &mut Draft::new(names::to_ascii)).unwrap_err();
+    let problem = add(b"{\n \xff}", "/p", None, &mut Draft::new(names::to_ascii)).unwrap_err();
     assert_eq!((problem.line, problem.column), (2, 2));
     assert!(problem.what.starts_with("not UTF-8"));
     let problem = read(&"[".repeat(200_000)).unwrap_err();
