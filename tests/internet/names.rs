@@ -28,6 +28,7 @@ pub(crate) const POLICY: &str = r#"{"format":3,"mode":"enforce","rules":[
     {"name":"*.zone.example","ports":[80,443],"from":"test"},
     {"name":"db.example","ports":[5432],"from":"test"},
     {"name":"git.example","ports":[22],"from":"test"},
+    {"name":"host.docker.internal","ports":[9418],"from":"test"},
     {"name":"rebind-loopback.example","ports":[80],"from":"test"},
     {"name":"rebind-metadata.example","ports":[80],"from":"test"},
     {"name":"rebind-gateway.example","ports":[80],"from":"test"},

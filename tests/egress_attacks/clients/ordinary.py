@@ -174,6 +174,12 @@ def _():
         tell(socket.getaddrinfo("db.example", 5432, kind)[0][4][0], 5432, T + b"\n")
 
 
+@ordinary("use.host_port", "gateway:9418 raw")
+def _():
+    """A listed port of the host's, whose address only the hosts file knows, as with Docker's --add-host."""
+    tell(socket.getaddrinfo("host.docker.internal", 9418, socket.AF_INET)[0][4][0], 9418, T + b"\n")
+
+
 @ordinary("use.ssh", "api:22 raw")
 def _():
     """What git over SSH does first: the server greets, the client answers."""
