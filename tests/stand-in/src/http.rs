@@ -50,7 +50,8 @@ pub(crate) fn serve(peer: &Peer, answer: impl Fn(&Request) -> Response) -> io::R
             Err(error) => return Err(error),
         };
         let response = answer(&request);
-        let connection = if request.last { "close" } else { "keep-alive" };
+        let last = request.last || peer.is_leaving();
+        let connection = if last { "close" } else { "keep-alive" };
         let mut reply = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: {}\r\ncontent-length: {}\r\nconnection: {connection}\r\n\r\n",
             response.kind,
@@ -61,7 +62,7 @@ pub(crate) fn serve(peer: &Peer, answer: impl Fn(&Request) -> Response) -> io::R
             reply.extend(response.body);
         }
         (&peer.stream).write_all(&reply)?;
-        if request.last {
+        if last {
             return Ok(());
         }
     }
