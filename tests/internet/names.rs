@@ -120,6 +120,7 @@ pub(super) fn lookup(clock: &Clock) -> Lookup {
             "relay.example" => Answer::Addresses(both(30, 0x30)),
             "www.example" => Answer::Alias("edge.cdn.example"),
             "edge.cdn.example" => Answer::Alias("pop.cdn.example"),
+            "git.example" => Answer::Addresses(vec![beyond4(140)]),
             "many.example" => Answer::Addresses((140..180).map(beyond4).collect()),
             "rebind-metadata.example" | "metadata.zone.example" => list(&["169.254.169.253"]),
             "rebind-gateway.example" | "gateway.zone.example" | "inside.gateway.example" => {
@@ -136,7 +137,7 @@ pub(super) fn lookup(clock: &Clock) -> Lookup {
             _ if name.ends_with(".evil.test") => Answer::Addresses(both(66, 0x66)),
             "api.example" | "silent.example" | "pop.cdn.example" | "case.example" | "types.example"
             | "edns.example" | "svcb.example" | "extra.example" | "class.example" | "update.example"
-            | "hosts.example" | "git.example" => Answer::Addresses(both(10, 0x10)),
+            | "hosts.example" => Answer::Addresses(both(10, 0x10)),
             _ if name.ends_with(".zone.example") => Answer::Addresses(both(10, 0x10)),
             _ => return None,
         };

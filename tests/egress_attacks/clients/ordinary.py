@@ -180,7 +180,7 @@ def _():
     tell(socket.getaddrinfo("host.docker.internal", 9418, socket.AF_INET)[0][4][0], 9418, T + b"\n")
 
 
-@ordinary("use.ssh", "api:22 raw")
+@ordinary("use.ssh", "many:22 raw")
 def _():
     """What git over SSH does first: the server greets, the client answers."""
     with dial(socket.getaddrinfo("git.example", 22, socket.AF_INET)[0][4][0], 22) as sock:

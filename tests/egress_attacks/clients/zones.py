@@ -154,7 +154,7 @@ def raw(id, source, address, port, seen, sentence):
 BY_ADDRESS = "the seed opens addresses on all ports"
 raw("other_port", BY_ADDRESS, SHARED, 3306, "shared:3306 raw", "Another port of a host that is listed with one.")
 raw("other_port6", BY_ADDRESS, SHARED6, 3306, "shared:3306 raw", "The same over IPv6.")
-raw("other_rules_port", "rules whose hosts and ports are mixed", API, 5432, "api:5432 raw", "The port of one rule at the host of another.")
+raw("other_rules_port", "rules whose hosts and ports are mixed", "203.0.113.140", 5432, "many:5432 raw", "The port of one rule at the host of another.")
 raw("other_host", "rules that open a port for everybody", EVIL, 5432, "evil:5432 raw", "A listed port of a host that is not.")
 raw("other_host6", "rules that open a port for everybody", EVIL6, 22, "evil:22 raw", "The same over IPv6.")
 
