@@ -4,7 +4,7 @@
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
-: "${STAND_IN:?}"
+: "${STAND_IN:?}" "${MOVING_TLS:?}"
 
 seconds=${MOVING_SECONDS:-60}
 # One short command a turn; the agent's own doing takes little beside it.
@@ -14,9 +14,9 @@ period=4
 # A connection lasts two periods; with an odd number of places the agent comes by all of them.
 addresses=(203.0.113.101 203.0.113.102 203.0.113.103 203.0.113.104 203.0.113.105)
 places=${#addresses[@]}
-api=http://moving.test.example
-session=(env "ANTHROPIC_BASE_URL=$api" ANTHROPIC_API_KEY=test CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
-    claude --dangerously-skip-permissions -p go --output-format stream-json --verbose)
+api=https://moving.test.example
+session=(env "ANTHROPIC_BASE_URL=$api" ANTHROPIC_API_KEY=test NODE_EXTRA_CA_CERTS=/tmp/authority.pem
+    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1 claude --dangerously-skip-permissions -p go --output-format stream-json --verbose)
 
 # Who says where the host is, for a second, and the host at each of its places: it is there for its turn and one more,
 # refuses connections after that, and ends those that it has after an answer.
@@ -25,8 +25,9 @@ containers+=("$(docker run --detach --network "$NETWORK" --ip 203.0.113.54 "$STA
     --ttl 1 --rotate "$period" --zone "moving.test.example=$list")")
 hosts=()
 for place in "${!addresses[@]}"; do
-    hosts+=("$(docker run --detach --network "$NETWORK" --ip "${addresses[place]}" "$STAND_IN" /stand-in \
-        --rotate "$period" --turn "$place/$places" --messages 0.0.0.0:80 --command "sleep $pause" --times "$turns")")
+    hosts+=("$(docker run --detach --network "$NETWORK" --ip "${addresses[place]}" \
+        --volume "$MOVING_TLS:/tls:ro" "$STAND_IN" /stand-in --tls /tls \
+        --rotate "$period" --turn "$place/$places" --messages 0.0.0.0:443 --command "sleep $pause" --times "$turns")")
 done
 containers+=("${hosts[@]}")
 
@@ -41,8 +42,9 @@ asked() {
 each_once() { diff <(asked "$1" | cut -d' ' -f2 | sort -n) <(seq 0 "$turns") >"$WORK/difference"; }
 retries() { grep -c '"api_retry"\|"is_error":true' "$1" || true; }
 
-workspace moving.test.example:80 --cap-drop=ALL "--network=$NETWORK" --dns=203.0.113.54
+workspace moving.test.example --cap-drop=ALL "--network=$NETWORK" --dns=203.0.113.54
 up
+docker cp "$MOVING_TLS/authority.pem" "$container:/tmp/authority.pem" >/dev/null
 since=$(date --iso-8601=ns)
 began=$SECONDS
 code=0
@@ -71,5 +73,6 @@ place=$(($(date +%s) / period % places))
 pinned=$(docker run --detach --network "$NETWORK" --add-host "moving.test.example:${addresses[place]}" \
     "$IMAGE_CLAUDE" sleep 600)
 containers+=("$pinned")
+docker cp "$MOVING_TLS/authority.pem" "$pinned:/tmp/authority.pem" >/dev/null
 docker exec --user vscode "$pinned" timeout 60 "${session[@]}" >"$WORK/pinned.jsonl" || true
 check "with one address for good requests fail" [ "$(retries "$WORK/pinned.jsonl")" -gt 0 ]

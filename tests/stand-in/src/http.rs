@@ -1,6 +1,9 @@
 //! As much HTTP/1.1 as a server needs that is asked by clients of all kinds.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::sync::Arc;
+
+use rustls::{ServerConnection, StreamOwned};
 
 use crate::serve::Peer;
 
@@ -38,14 +41,20 @@ pub(crate) struct Response {
 
 /// Answers the requests of one connection until it ends.
 pub(crate) fn serve(peer: &Peer, answer: impl Fn(&Request) -> Response) -> io::Result<()> {
-    let mut reader = BufReader::new(&peer.stream);
+    let Some(config) = &peer.manner.tls else { return converse(&peer.stream, peer, answer) };
+    let connection = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
+    converse(StreamOwned::new(connection, &peer.stream), peer, answer)
+}
+
+fn converse(stream: impl Read + Write, peer: &Peer, answer: impl Fn(&Request) -> Response) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
     loop {
         let request = match read(&mut reader) {
             Ok(Some(request)) => request,
             Ok(None) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 let reply = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-                return (&peer.stream).write_all(reply);
+                return reader.get_mut().write_all(reply);
             }
             Err(error) => return Err(error),
         };
@@ -61,7 +70,8 @@ pub(crate) fn serve(peer: &Peer, answer: impl Fn(&Request) -> Response) -> io::R
         if request.method != "HEAD" {
             reply.extend(response.body);
         }
-        (&peer.stream).write_all(&reply)?;
+        reader.get_mut().write_all(&reply)?;
+        reader.get_mut().flush()?;
         if last {
             return Ok(());
         }

@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rustls::ServerConfig;
 use serde_json::json;
 
 use crate::log;
@@ -30,14 +31,30 @@ pub(crate) struct Peer {
     pub(crate) from: SocketAddr,
     /// Its near end, which tells several listeners apart.
     pub(crate) at: SocketAddr,
+    /// How it is served.
+    pub(crate) manner: Manner,
+}
+
+/// How a server serves.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Manner {
     /// When the host is there, if it is not always.
     pub(crate) turn: Option<Turn>,
+    /// In TLS.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+}
+
+impl Manner {
+    /// Whether the host is not there now.
+    fn is_away(&self) -> bool {
+        self.turn.is_some_and(|turn| !turn.is_there(turn::now()))
+    }
 }
 
 impl Peer {
     /// Whether the host is about to leave, so that an answer is the connection's last.
     pub(crate) fn is_leaving(&self) -> bool {
-        self.turn.is_some_and(|turn| !turn.is_there(turn::now()))
+        self.manner.is_away()
     }
 }
 
@@ -50,14 +67,13 @@ impl Drop for Slot {
     }
 }
 
-/// Serves TCP on `address` with a thread for each connection.
-/// With a turn, only while that is.
+/// Serves TCP on `address` with a thread for each connection; with a turn, only while that is.
 ///
 /// What goes wrong with one connection is that connection's end and nothing else.
 pub(crate) fn tcp(
     name: &'static str,
     address: SocketAddr,
-    turn: Option<Turn>,
+    manner: Manner,
     handle: impl Fn(&Peer) -> std::io::Result<()> + Send + Sync + 'static,
 ) -> anyhow::Result<JoinHandle<()>> {
     let listener =
@@ -69,7 +85,7 @@ pub(crate) fn tcp(
         let active = Arc::new(AtomicUsize::new(0));
         let mut listener = Some(listener);
         loop {
-            if turn.is_some_and(|turn| !turn.is_there(turn::now())) {
+            if manner.is_away() {
                 // Nobody listens, so who connects is refused.
                 listener = None;
                 thread::sleep(PAUSE);
@@ -79,7 +95,7 @@ pub(crate) fn tcp(
                 // On Unix this sets SO_REUSEADDR: old connections may still be ending.
                 listener = TcpListener::bind(address).ok();
             }
-            let accepted = listener.as_ref().map(|listener| take(listener, turn.is_some()));
+            let accepted = listener.as_ref().map(|listener| take(listener, manner.turn.is_some()));
             let Some(Ok((stream, from))) = accepted else {
                 thread::sleep(PAUSE);
                 continue;
@@ -88,10 +104,10 @@ pub(crate) fn tcp(
             if active.fetch_add(1, Ordering::AcqRel) >= MAX_CONNECTIONS {
                 continue;
             }
-            let handle = Arc::clone(&handle);
+            let (handle, manner) = (Arc::clone(&handle), manner.clone());
             let serve = move || {
                 let _slot = slot;
-                let _ = prepare(stream, from, turn).and_then(|peer| handle(&peer));
+                let _ = prepare(stream, from, manner).and_then(|peer| handle(&peer));
             };
             // Without a thread the connection is dropped, as it is beyond the bound.
             let _ = thread::Builder::new().spawn(serve);
@@ -131,9 +147,9 @@ fn take(listener: &TcpListener, at_once: bool) -> std::io::Result<(TcpStream, So
     Ok((stream, from))
 }
 
-fn prepare(stream: TcpStream, from: SocketAddr, turn: Option<Turn>) -> std::io::Result<Peer> {
+fn prepare(stream: TcpStream, from: SocketAddr, manner: Manner) -> std::io::Result<Peer> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let at = stream.local_addr()?;
-    Ok(Peer { stream, from, at, turn })
+    Ok(Peer { stream, from, at, manner })
 }
