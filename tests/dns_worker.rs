@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use simple_dns::{RCODE, TYPE};
 use worker::{Worker, question, read};
 
-const TABLE: &str = r#"{"names":{"api.example":["203.0.113.1","2001:db8::1"],"soon.example":[]},"zones":[]}"#;
+const TABLE: &str =
+    r#"{"names":{"api.example":["203.0.113.1","2001:db8::1"],"soon.example":[]},"zones":[],"all":false}"#;
 
 fn ask(at: &UdpSocket, message: &[u8]) -> std::io::Result<Vec<u8>> {
     let own = at.local_addr()?;
@@ -35,6 +36,8 @@ fn it_answers_on_both_sockets_from_its_table() {
     worker.tell(TABLE);
     early.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     early.recv(&mut [0; 512]).expect("the question has waited");
+    worker.tell("");
+    assert_eq!(worker.heard(), "", "asked whether it is still at work, it says so");
     for socket in [&v4, &v6] {
         let asked = |name, kind| read(&ask(socket, &question(name, kind)).unwrap());
         assert_eq!(asked("api.example", TYPE::A), (RCODE::NoError, vec!["203.0.113.1".to_owned()]));
@@ -43,7 +46,7 @@ fn it_answers_on_both_sockets_from_its_table() {
         assert_eq!(asked("Evil.example", TYPE::A).0, RCODE::NameError);
         assert_eq!(worker.heard(), "evil.example");
     }
-    worker.tell(r#"{"names":{"soon.example":["203.0.113.7"]},"zones":[]}"#);
+    worker.tell(r#"{"names":{"soon.example":["203.0.113.7"]},"zones":[],"all":false}"#);
     let deadline = Instant::now() + Duration::from_secs(5);
     while read(&ask(&v4, &question("soon.example", TYPE::A)).unwrap()).0 != RCODE::NoError {
         assert!(Instant::now() < deadline, "a new table takes the old one's place");

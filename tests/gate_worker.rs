@@ -38,6 +38,11 @@ struct Gate {
 
 impl Gate {
     fn start() -> Self {
+        Self::start_within("unlimited", "unlimited")
+    }
+
+    /// With a container's limits on memory, in KiB, and descriptors.
+    fn start_within(memory: &str, descriptors: &str) -> Self {
         let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         for listener in &listeners {
             listener.set_nonblocking(true).unwrap();
@@ -46,8 +51,10 @@ impl Gate {
         let (control, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
         set_socket_timeout(&control, Timeout::Recv, Some(PATIENCE)).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_sandboxd"))
-            .arg("gate")
+        let script =
+            "[ $1 = unlimited ] || ulimit -v $1; [ $2 = unlimited ] || ulimit -n $2; exec \"$0\" gate";
+        let child = Command::new("/bin/sh")
+            .args(["-c", script, env!("CARGO_BIN_EXE_sandboxd"), memory, descriptors])
             .env_clear()
             .stdin(theirs)
             .stdout(Stdio::null())
@@ -308,6 +315,68 @@ fn a_flood_that_says_nothing_keeps_nobody_out() {
     slow.write_all(&HELLO[20..]).unwrap();
     gate.hear_wish("api.example", 443);
     drop((first, second));
+}
+
+#[test]
+fn who_comes_when_all_descriptors_are_used_is_turned_away() {
+    // Eight for each connection.
+    let gate = Gate::start_within("unlimited", "64");
+    let mut served: Vec<_> = (0..8)
+        .map(|_| {
+            let client = client(gate.tls, HELLO);
+            let server = gate.connect(gate.hear_wish("api.example", 443));
+            assert_eq!(read_exactly(&server, HELLO.len()), HELLO);
+            (client, server)
+        })
+        .collect();
+    for _ in 0..20 {
+        assert_eq!(read_all(&client(gate.tls, HELLO)), b"", "closed without a word, and nothing asked for");
+    }
+    for (client, server) in &mut served {
+        server.write_all(&[7; 16]).unwrap();
+        assert_eq!(read_exactly(client, 16), [7; 16], "who is served goes on to be");
+    }
+    // Somebody leaves, and there is room for another.
+    drop(served.pop());
+    let deadline = Instant::now() + PATIENCE;
+    let id = loop {
+        let next = client(gate.tls, HELLO);
+        next.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        // Turned away while the worker has not noticed yet.
+        match (&next).read(&mut [0; 1]) {
+            Ok(0) => assert!(Instant::now() < deadline, "there is no room for another"),
+            _ => break gate.hear_wish("api.example", 443),
+        }
+    };
+    gate.connect(id);
+}
+
+#[test]
+fn out_of_memory_it_ends_and_has_passed_nothing() {
+    let mut gate = Gate::start_within("24000", "unlimited");
+    // Heads without an end, of which it keeps as much as it may, until it has no room for one more.
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let mut kept = Vec::new();
+    let status = loop {
+        if let Some(status) = gate.child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(Instant::now() < deadline, "{} connections are no burden", kept.len());
+        if let Ok(mut client) = TcpStream::connect(gate.http) {
+            client.set_write_timeout(Some(PATIENCE)).unwrap();
+            let _ = client.write_all(format!("GET /{}", "x".repeat(30_000)).as_bytes());
+            kept.push(client);
+        }
+    };
+    assert!(!status.success(), "{status}");
+    // Not one wish: whatever it still said is that it was there.
+    let mut message = [0; MAX_WORD];
+    while let Ok((_, len)) = recv(&gate.control, &mut message[..], RecvFlags::DONTWAIT) {
+        if len == 0 {
+            break;
+        }
+        assert!(!matches!(Word::decode(&message[..len]), Some(Word::Wish(_))));
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ use worker::{Worker, question, read};
 const DNS4: &str = "203.0.113.10:53";
 const DNS6: &str = "[2001:db8::10]:53";
 const EMBEDDED: &str = "127.0.0.11:53";
-const TABLE: &str = r#"{"names":{"api.example":["203.0.113.10"]},"zones":[]}"#;
+const TABLE: &str = r#"{"names":{"api.example":["203.0.113.10"]},"zones":[],"all":false}"#;
 const PATIENCE: Duration = Duration::from_millis(500);
 
 fn address(text: &str) -> SocketAddr {

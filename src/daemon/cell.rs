@@ -78,6 +78,8 @@ pub(super) fn shut(limits: &[(Resource, u64)], sends: Sends) -> anyhow::Result<(
     rustix::thread::set_no_new_privs(true).context("no_new_privs")?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).context("dumpable")?;
     for (resource, most) in limits.iter().copied().chain([(Resource::Fsize, 0), (Resource::Core, 0)]) {
+        // Where the container allows less, it is less: nobody here may raise a limit.
+        let most = rustix::process::getrlimit(resource).maximum.map_or(most, |maximum| maximum.min(most));
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         rustix::process::setrlimit(resource, limit).context("resource limits")?;
     }

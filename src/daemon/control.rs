@@ -3,11 +3,12 @@
 use std::fs::{self, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::state::Shared;
 use crate::paths;
@@ -30,10 +31,20 @@ pub(super) fn serve(listener: &UnixListener, shared: &Arc<Shared>) {
             std::thread::sleep(PATIENCE);
             continue;
         };
+        if is_gone(&stream) {
+            continue;
+        }
         let _ = stream.set_write_timeout(Some(PATIENCE));
         if let Ok(mut line) = serde_json::to_vec(&shared.status()) {
             line.push(b'\n');
             let _ = stream.write_all(&line);
         }
     }
+}
+
+/// Whether the client has left again. An answer costs a look at the kernel's table, and anybody can fill the queue.
+fn is_gone(stream: &UnixStream) -> bool {
+    let mut fds = [PollFd::new(stream, PollFlags::empty())];
+    poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok()
+        && fds[0].revents().contains(PollFlags::HUP)
 }

@@ -15,9 +15,9 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 
 use super::gate::{both, send_with};
@@ -38,6 +38,8 @@ const RESTART: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two looks at what the worker says, which bounds what a flood of questions costs here.
 const BREATH: Duration = Duration::from_millis(20);
+/// How often the worker is asked whether it is still at work, and after how long it counts as frozen.
+const PULSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
 const CHUNK: usize = 16 * 1024;
 
 /// What the responder and the daemon's other threads share.
@@ -194,6 +196,7 @@ fn talk(shared: &Shared, mut stream: &UnixStream) -> io::Result<()> {
     let mut sent = 0;
     let mut lines = Lines::default();
     let mut chunk = vec![0; CHUNK];
+    let (mut asked, mut heard) = (Instant::now(), Instant::now());
     loop {
         let table = lock(&shared.dns.table).clone();
         if table.version != sent {
@@ -204,6 +207,17 @@ fn talk(shared: &Shared, mut stream: &UnixStream) -> io::Result<()> {
         if known && lock(&shared.dns.wanted).learn(&shared.lookup) {
             shared.dns.renew();
         }
+        if words {
+            heard = Instant::now();
+        }
+        let now = Instant::now();
+        if asked > heard && now > heard + PULSE.1 {
+            return Err(io::Error::other("it does not answer"));
+        }
+        if now >= asked + PULSE.0 {
+            stream.write_all(b"\n")?;
+            asked = now;
+        }
         if !words {
             continue;
         }
@@ -213,19 +227,19 @@ fn talk(shared: &Shared, mut stream: &UnixStream) -> io::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
-        let heard = lines.take(&chunk[..len]);
-        if heard.alive {
+        let said = lines.take(&chunk[..len]);
+        if said.alive {
             shared.dns.set_problem(None);
         }
-        if !heard.names.is_empty() {
-            note(shared, &heard.names);
+        if !said.names.is_empty() {
+            note(shared, &said.names);
         }
         thread::sleep(BREATH);
     }
 }
 
-/// Waits for the worker's words, the table's change or something that has become known; says whether there are words,
-/// and whether there is something to know.
+/// Waits for the worker's words, the table's change or something that has become known, or until it is time to ask how
+/// the worker is; says whether there are words, and whether there is something to know.
 fn wait(stream: &UnixStream, wake: &OwnedFd, shared: &Shared) -> io::Result<(bool, bool)> {
     let known = shared.lookup.wake(Woken::Dns);
     let mut fds = [
@@ -233,7 +247,8 @@ fn wait(stream: &UnixStream, wake: &OwnedFd, shared: &Shared) -> io::Result<(boo
         PollFd::new(wake, PollFlags::IN),
         PollFd::new(&known, PollFlags::IN),
     ];
-    match poll(&mut fds, None) {
+    let pulse = Timespec { tv_sec: PULSE.0.as_secs().cast_signed(), tv_nsec: 0 };
+    match poll(&mut fds, Some(&pulse)) {
         Ok(_) => {}
         Err(Errno::INTR) => return Ok((false, false)),
         Err(error) => return Err(error.into()),

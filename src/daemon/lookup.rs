@@ -167,16 +167,21 @@ impl Lookup {
         }
     }
 
+    /// What the hosts file says of a name of this network: Docker's resolver knows nothing of `--add-host`.
+    pub(super) fn written(&self, name: &HostName) -> Vec<IpAddr> {
+        if !name.is_local() {
+            return Vec::new();
+        }
+        let written = hosts::find(&self.hosts, name).into_iter();
+        written.filter(|address| check_answer(name, *address).is_ok()).collect()
+    }
+
     /// A name's addresses from the hosts file, if it is one of this network, or from the container's resolvers; and how
     /// long that is good.
     fn addresses(&self, name: &HostName) -> (Result<Vec<IpAddr>, String>, Duration) {
-        if name.is_local() {
-            let written = hosts::find(&self.hosts, name);
-            let written: Vec<IpAddr> =
-                written.into_iter().filter(|address| check_answer(name, *address).is_ok()).collect();
-            if !written.is_empty() {
-                return (Ok(written), GOOD.1);
-            }
+        let written = self.written(name);
+        if !written.is_empty() {
+            return (Ok(written), GOOD.1);
         }
         let answers = resolve(std::slice::from_ref(name), &self.servers);
         match answers.into_iter().next() {

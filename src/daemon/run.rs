@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
-use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,8 +24,9 @@ use super::resolve::{Schedule, resolve};
 use super::state::{Inner, Shared, now_ms};
 use super::{LISTENING, control, hosts_file, log, policy_file, resolv_conf};
 use crate::egress::addresses::Addresses;
+use crate::egress::query::Record;
 use crate::firewall::plan::{plan, plan_in};
-use crate::policy::Mode;
+use crate::policy::{HostName, Mode};
 use crate::status::AUDIT;
 use crate::{descriptors, firewall, paths};
 
@@ -194,7 +194,7 @@ impl Told {
 fn round(shared: &Shared, schedule: &mut Schedule) -> anyhow::Result<()> {
     let due = schedule.due(Instant::now());
     if !due.is_empty() {
-        learn(shared, schedule, &due, shared.lookup.servers());
+        learn(shared, schedule, due);
     }
     let outdated = shared.inner.lock().unwrap_or_else(PoisonError::into_inner).outdated;
     if outdated {
@@ -216,9 +216,20 @@ fn mend(shared: &Shared) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn learn(shared: &Shared, schedule: &mut Schedule, due: &[crate::policy::HostName], servers: &[IpAddr]) {
+fn learn(shared: &Shared, schedule: &mut Schedule, due: Vec<HostName>) {
+    let mut answers = Vec::new();
+    let mut asked = Vec::new();
+    for name in due {
+        let written = shared.lookup.written(&name);
+        if written.is_empty() {
+            asked.push(name);
+        } else {
+            let records = written.into_iter().map(|address| Record { address, ttl: u32::MAX });
+            answers.push((name, Ok(records.collect())));
+        }
+    }
     // Not under the lock: a question may take seconds, and the state must be told meanwhile.
-    let answers = resolve(due, servers);
+    answers.extend(resolve(&asked, shared.lookup.servers()));
     let now = Instant::now();
     let mut inner = shared.inner.lock().unwrap_or_else(PoisonError::into_inner);
     for (name, answer) in answers {

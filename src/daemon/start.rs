@@ -13,10 +13,13 @@ use rustix::io::Errno;
 
 use super::{LISTENING, preflight, resolv_conf, run};
 use crate::firewall::plan::{Upstream, plan};
+use crate::status::Status;
 use crate::{client, firewall, paths};
 
 /// Many times what a start takes.
 const START_PATIENCE: Duration = Duration::from_secs(10);
+/// For so long a daemon may be ending.
+const ENDING: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(20);
 
 /// Why a start failed.
@@ -60,8 +63,7 @@ pub fn ensure_running() -> anyhow::Result<()> {
         return Err(unfit.into());
     }
     let start = start_lock();
-    if run::is_running()? {
-        let status = client::status().context("sandboxd runs already, and gives no answer")?;
+    if let Some(status) = running()? {
         ensure!(status.in_force, "sandboxd runs already, and the table is not as planned");
         return Ok(());
     }
@@ -81,6 +83,19 @@ pub fn ensure_running() -> anyhow::Result<()> {
         .spawn()
         .context("start the daemon")?;
     await_listening(&mut child)
+}
+
+/// The answer of the daemon that runs, if one does. One that is just ending has its lock a little longer than its word.
+fn running() -> anyhow::Result<Option<Status>> {
+    let deadline = Instant::now() + ENDING;
+    while run::is_running()? {
+        match client::status() {
+            Ok(status) => return Ok(Some(status)),
+            Err(_) if Instant::now() < deadline => thread::sleep(POLL),
+            Err(error) => return Err(error).context("sandboxd runs already, and gives no answer"),
+        }
+    }
+    Ok(None)
 }
 
 fn cannot_be_written(path: &str) -> String {

@@ -28,6 +28,8 @@ pub struct Addresses {
 #[derive(Debug, Default)]
 struct Known {
     until: BTreeMap<IpAddr, Instant>,
+    /// Those of the last answer that had any: the others are open for who holds on to them, and told nobody any more.
+    current: BTreeSet<IpAddr>,
     problem: Option<String>,
 }
 
@@ -55,12 +57,16 @@ impl Addresses {
         };
         known.problem = None;
         let mut again = REFRESH.1;
-        let mut usable = false;
+        let mut current = BTreeSet::new();
         for record in records {
-            let ttl = Duration::from_secs(u64::from(record.ttl)).clamp(REFRESH.0, REFRESH.1);
+            let mut ttl = Duration::from_secs(u64::from(record.ttl)).clamp(REFRESH.0, REFRESH.1);
+            if name.is_local() {
+                // Docker's resolver says ten minutes of containers that may be replaced at any time.
+                ttl = REFRESH.0;
+            }
             match check_answer(name, record.address) {
                 Ok(address) => {
-                    usable = true;
+                    current.insert(address);
                     again = again.min(ttl);
                     known.until.insert(address, now + ttl + GRACE);
                     known.forget_the_oldest();
@@ -68,10 +74,12 @@ impl Addresses {
                 Err(refused) => known.problem = Some(refused.to_string()),
             }
         }
-        if !usable && known.problem.is_none() {
-            known.problem = Some("the name has no addresses".to_owned());
+        if current.is_empty() {
+            known.problem.get_or_insert_with(|| "the name has no addresses".to_owned());
+            return RETRY;
         }
-        if usable { again } else { RETRY }
+        known.current = current;
+        again
     }
 
     /// The endpoints to open by address, each with the seconds it has left.
@@ -92,14 +100,13 @@ impl Addresses {
     /// The lines for `/etc/hosts`.
     pub fn hosts<'a>(&self, policy: &'a Policy, now: Instant) -> Vec<(IpAddr, &'a HostName)> {
         let names = policy.hosts().into_keys();
-        names.flat_map(|name| self.live(name, now).map(move |(address, _)| (address, name))).collect()
+        names.flat_map(|name| self.current(name, now).map(move |address| (address, name))).collect()
     }
 
     /// What DNS questions for the policy's names are answered with.
     pub fn answers(&self, policy: &Policy, now: Instant) -> Names {
         let names = policy.hosts().into_keys();
-        let names =
-            names.map(|name| (name.clone(), self.live(name, now).map(|(a, _)| a).collect())).collect();
+        let names = names.map(|name| (name.clone(), self.current(name, now).collect())).collect();
         Names { names, zones: policy.zones(), all: policy.mode == Mode::Audit }
     }
 
@@ -112,6 +119,12 @@ impl Addresses {
     /// A name that leads to an address.
     pub fn name_of(&self, address: IpAddr) -> Option<&HostName> {
         self.names.iter().find(|(_, known)| known.until.contains_key(&address)).map(|(name, _)| name)
+    }
+
+    fn current(&self, name: &HostName, now: Instant) -> impl Iterator<Item = IpAddr> {
+        let known = self.names.get(name);
+        let is_current = move |address: &IpAddr| known.is_some_and(|known| known.current.contains(address));
+        self.live(name, now).map(|(address, _)| address).filter(is_current)
     }
 
     fn live(&self, name: &HostName, now: Instant) -> impl Iterator<Item = (IpAddr, Instant)> {
@@ -169,6 +182,35 @@ mod tests {
         assert_eq!(addresses.endpoints(&policy, later).len(), 2);
         assert_eq!(addresses.status(&name, later).1.as_deref(), Some("gone"));
         assert_eq!(addresses.endpoints(&policy, start + Duration::from_secs(361)), []);
+    }
+
+    #[test]
+    fn an_address_that_has_changed_stays_open_and_is_told_nobody() {
+        let policy = Policy::from_options("db.example:5432").unwrap();
+        let name = HostName::parse("db.example").unwrap();
+        let start = Instant::now();
+        let mut addresses = Addresses::default();
+        addresses.learn(&name, Ok(records(&[("203.0.113.1", 60)])), start);
+        let later = start + Duration::from_secs(60);
+        addresses.learn(&name, Ok(records(&[("203.0.113.2", 60)])), later);
+        let told = ["203.0.113.2".parse::<IpAddr>().unwrap()];
+        assert_eq!(addresses.endpoints(&policy, later).len(), 2);
+        assert_eq!(addresses.answers(&policy, later).names[&name], told);
+        assert_eq!(addresses.hosts(&policy, later), [(told[0], &name)]);
+        // What follows a failed question, or an answer that is of no use, is what was told before.
+        addresses.learn(&name, Err("gone".to_owned()), later);
+        addresses.learn(&name, Ok(records(&[("10.0.0.1", 60)])), later);
+        assert_eq!(addresses.answers(&policy, later).names[&name], told);
+    }
+
+    #[test]
+    fn names_of_this_network_are_asked_for_often() {
+        let mut addresses = Addresses::default();
+        for (name, again) in [("db", REFRESH.0), ("db.example", REFRESH.1)] {
+            let name = HostName::parse(name).unwrap();
+            let answer = Ok(records(&[("203.0.113.1", 600)]));
+            assert_eq!(addresses.learn(&name, answer, Instant::now()), again, "{name}");
+        }
     }
 
     #[test]

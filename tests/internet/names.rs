@@ -25,6 +25,10 @@ pub(crate) const POLICY: &str = r#"{"format":3,"mode":"enforce","rules":[
     {"name":"update.example","ports":[443],"from":"test"},
     {"name":"hosts.example","ports":[443],"from":"test"},
     {"name":"resolv.example","ports":[443],"from":"test"},
+    {"name":"*.zone.example","ports":[80,443],"from":"test"},
+    {"name":"db.example","ports":[5432],"from":"test"},
+    {"name":"git.example","ports":[22],"from":"test"},
+    {"name":"host.docker.internal","ports":[9418],"from":"test"},
     {"name":"rebind-loopback.example","ports":[80],"from":"test"},
     {"name":"rebind-metadata.example","ports":[80],"from":"test"},
     {"name":"rebind-gateway.example","ports":[80],"from":"test"},
@@ -103,29 +107,38 @@ pub(super) fn lookup(clock: &Clock) -> Lookup {
                 return Some((Answer::Addresses(vec![beyond4(ROTATING + place)]), 1));
             }
             "resolv.example" | "timing.example" => return Some((Answer::Addresses(both(10, 0x10)), 0)),
-            "rebind-flip.example" if count == 1 => return Some((Answer::Addresses(both(10, 0x10)), 0)),
-            "rebind-flip.example" => return Some((list(&["169.254.169.253"]), 0)),
-            "shared.example" | "evil-tenant.example" | "deep.shared.example" => {
-                Answer::Addresses(both(20, 0x20))
+            "rebind-flip.example" | "flip.zone.example" if count == 1 => {
+                return Some((Answer::Addresses(both(10, 0x10)), 0));
             }
+            "rebind-flip.example" | "flip.zone.example" => return Some((list(&["169.254.169.253"]), 0)),
+            "shared.example"
+            | "evil-tenant.example"
+            | "deep.shared.example"
+            | "db.example"
+            | "zone.example"
+            | "tenant.zone.example" => Answer::Addresses(both(20, 0x20)),
             "relay.example" => Answer::Addresses(both(30, 0x30)),
             "www.example" => Answer::Alias("edge.cdn.example"),
             "edge.cdn.example" => Answer::Alias("pop.cdn.example"),
+            "git.example" => Answer::Addresses(vec![beyond4(140)]),
             "many.example" => Answer::Addresses((140..180).map(beyond4).collect()),
-            "rebind-metadata.example" => list(&["169.254.169.253"]),
-            "rebind-gateway.example" | "inside.gateway.example" => list(&["172.30.0.1"]),
-            "rebind-sibling.example" => list(&["172.30.0.33"]),
+            "rebind-metadata.example" | "metadata.zone.example" => list(&["169.254.169.253"]),
+            "rebind-gateway.example" | "gateway.zone.example" | "inside.gateway.example" => {
+                list(&["172.30.0.1"])
+            }
+            "rebind-sibling.example" | "sibling.zone.example" => list(&["172.30.0.33"]),
             "rebind-ula.example" => list(&["fd30::3"]),
-            "rebind-mapped.example" => list(&["::ffff:172.30.0.1"]),
-            "rebind-loopback.example" => list(&["127.0.0.1"]),
+            "rebind-mapped.example" | "mapped.zone.example" => list(&["::ffff:172.30.0.1"]),
+            "rebind-loopback.example" | "loopback.zone.example" => list(&["127.0.0.1"]),
             "rebind-nat64.example" => list(&["64:ff9b::a9fe:a9fe"]),
             "rebind-mixed.example" => list(&["203.0.113.10", "169.254.169.253"]),
             "rebind-cname.example" => Answer::Alias("inside.gateway.example"),
-            "evil.test" => Answer::Addresses(both(66, 0x66)),
+            "taken.zone.example" | "evil-zone.example" | "evil.test" => Answer::Addresses(both(66, 0x66)),
             _ if name.ends_with(".evil.test") => Answer::Addresses(both(66, 0x66)),
             "api.example" | "silent.example" | "pop.cdn.example" | "case.example" | "types.example"
             | "edns.example" | "svcb.example" | "extra.example" | "class.example" | "update.example"
             | "hosts.example" => Answer::Addresses(both(10, 0x10)),
+            _ if name.ends_with(".zone.example") => Answer::Addresses(both(10, 0x10)),
             _ => return None,
         };
         Some((answer, 60))

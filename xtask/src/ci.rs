@@ -114,7 +114,16 @@ fn shell(root: &Path) -> anyhow::Result<()> {
 fn test(root: &Path) -> anyhow::Result<()> {
     let mut command = cargo(root);
     if apt::can_install() {
-        apt::ensure(&["iproute2", "nftables", "curl", "python3", "docker-registry", "skopeo"])?;
+        apt::ensure(&[
+            "iproute2",
+            "nftables",
+            "curl",
+            "git",
+            "openssl",
+            "python3",
+            "docker-registry",
+            "skopeo",
+        ])?;
         command.env("CI", "true");
     }
     command.env("XTASK_DEVCONTAINER_CLI", devcontainer_cli::ensure_installed(root)?);

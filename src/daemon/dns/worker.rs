@@ -136,6 +136,11 @@ impl Worker<'_> {
         self.table.extend_from_slice(&chunk[..len]);
         while let Some(end) = self.table.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.table.drain(..=end).collect();
+            if line.trim_ascii().is_empty() {
+                // The daemon asks whether anybody is there.
+                self.say(b"\n");
+                continue;
+            }
             let names = serde_json::from_slice(&line).context("the daemon's table does not read")?;
             self.names = Some(names);
             for held in std::mem::take(&mut self.held) {

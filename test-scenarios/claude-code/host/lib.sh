@@ -9,6 +9,7 @@
 failed=0
 container=
 containers=()
+networks=()
 # What workspaces are made of and probes run as, unless a script says otherwise.
 base=$IMAGE
 remote=vscode
@@ -42,6 +43,7 @@ finish() {
         # shellcheck disable=SC2086 # names of volumes hold no spaces
         if [ -n "$volumes" ]; then docker volume rm $volumes >/dev/null 2>&1 || true; fi
     fi
+    for network in "${networks[@]}"; do docker network rm "$network" >/dev/null 2>&1 || true; done
     [ "$status" -eq 0 ] || exit "$status"
     exit "$failed"
 }

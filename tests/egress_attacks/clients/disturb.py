@@ -178,6 +178,15 @@ def questions():
                 pass
 
 
+def zone_names():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for number in range(4000):
+            try:
+                sock.sendto(question(f"n{number}.zone.example"), RESOLVER)
+            except OSError:
+                pass
+
+
 def control():
     kept = []
     for _ in range(300):
@@ -206,5 +215,6 @@ exhaust("half_open", "slowloris; SYN floods", "Hundreds of connections that say 
 exhaust("drip", "slowloris; github/gh-aw-firewall stress tests", "Hellos and heads that come one byte at a time.", drip)
 exhaust("flows", "nf_conntrack: table full", "Tens of thousands of flows, to fill the kernel's table.", flows)
 exhaust("questions", "NXNSAttack-style floods of names", "Thousands of names that are not listed.", questions)
+exhaust("zone_names", "NXNSAttack-style floods of names", "Thousands of names below a listed zone.", zone_names)
 exhaust("control", "a full queue at the daemon's socket", "The daemon's socket with a full queue.", control)
 exhaust("heads", "memory: hellos and heads without an end", "Hellos and heads that never end.", heads)

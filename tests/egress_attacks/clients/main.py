@@ -7,7 +7,7 @@ import sys
 
 import common
 
-for module in ("dns", "resolvers", "tls", "web", "ports", "packets", "places", "proxies", "disturb", "tamper", "ordinary"):
+for module in ("dns", "resolvers", "tls", "web", "ports", "packets", "places", "zones", "proxies", "disturb", "tamper", "ordinary"):
     importlib.import_module(module)
 
 if sys.argv[1:] == ["--list"]:

@@ -161,6 +161,34 @@ def _():
     expect(done > 10 and not failed, f"{len(failed)} of {done + len(failed)} failed: {failed[:1]}")
 
 
+@ordinary("use.wildcard", "api:443 tls sni={t}.zone.example")
+def _():
+    """A name below a listed zone, which nobody has asked for before."""
+    expect(b"reached" in curl(f"https://{TOKEN}.zone.example/{TOKEN}"), "no answer")
+
+
+@ordinary("use.database", "shared:5432 raw")
+def _():
+    """A port of a host's, opened by a rule of its own, over both families."""
+    for kind in (socket.AF_INET, socket.AF_INET6):
+        tell(socket.getaddrinfo("db.example", 5432, kind)[0][4][0], 5432, T + b"\n")
+
+
+@ordinary("use.host_port", "gateway:9418 raw")
+def _():
+    """A listed port of the host's, whose address only the hosts file knows, as with Docker's --add-host."""
+    tell(socket.getaddrinfo("host.docker.internal", 9418, socket.AF_INET)[0][4][0], 9418, T + b"\n")
+
+
+@ordinary("use.ssh", "many:22 raw")
+def _():
+    """What git over SSH does first: the server greets, the client answers."""
+    with dial(socket.getaddrinfo("git.example", 22, socket.AF_INET)[0][4][0], 22) as sock:
+        expect(listen(sock, 3).startswith(b"SSH-2.0-"), "no greeting")
+        sock.sendall(b"SSH-2.0-" + T + b"\r\n")
+        listen(sock)
+
+
 @ordinary("use.dns_over_tcp", "many:443 tls sni=many.example")
 def _():
     """A long answer asked for over TCP, as clients do when it was cut short."""

@@ -1,6 +1,9 @@
 //! As much HTTP/1.1 as a server needs that is asked by clients of all kinds.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::sync::Arc;
+
+use rustls::{ServerConnection, StreamOwned};
 
 use crate::serve::Peer;
 
@@ -38,19 +41,26 @@ pub(crate) struct Response {
 
 /// Answers the requests of one connection until it ends.
 pub(crate) fn serve(peer: &Peer, answer: impl Fn(&Request) -> Response) -> io::Result<()> {
-    let mut reader = BufReader::new(&peer.stream);
+    let Some(config) = &peer.manner.tls else { return converse(&peer.stream, peer, answer) };
+    let connection = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
+    converse(StreamOwned::new(connection, &peer.stream), peer, answer)
+}
+
+fn converse(stream: impl Read + Write, peer: &Peer, answer: impl Fn(&Request) -> Response) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
     loop {
         let request = match read(&mut reader) {
             Ok(Some(request)) => request,
             Ok(None) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 let reply = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-                return (&peer.stream).write_all(reply);
+                return reader.get_mut().write_all(reply);
             }
             Err(error) => return Err(error),
         };
         let response = answer(&request);
-        let connection = if request.last { "close" } else { "keep-alive" };
+        let last = request.last || peer.is_leaving();
+        let connection = if last { "close" } else { "keep-alive" };
         let mut reply = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: {}\r\ncontent-length: {}\r\nconnection: {connection}\r\n\r\n",
             response.kind,
@@ -60,8 +70,9 @@ pub(crate) fn serve(peer: &Peer, answer: impl Fn(&Request) -> Response) -> io::R
         if request.method != "HEAD" {
             reply.extend(response.body);
         }
-        (&peer.stream).write_all(&reply)?;
-        if request.last {
+        reader.get_mut().write_all(&reply)?;
+        reader.get_mut().flush()?;
+        if last {
             return Ok(());
         }
     }

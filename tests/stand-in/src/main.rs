@@ -7,11 +7,14 @@ mod log;
 mod messages;
 mod serve;
 mod tcp;
+mod tls;
+mod turn;
 mod udp;
 mod web;
 mod zone;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -21,6 +24,8 @@ use anyhow::Context as _;
 use lexopt::{Arg, ValueExt as _};
 
 use messages::Script;
+use serve::Manner;
+use turn::Turn;
 use zone::Zones;
 
 const USAGE: &str = "\
@@ -32,11 +37,15 @@ usage: stand-in [FLAG VALUE]...
   --delay MS            how long a DNS answer over UDP takes (0)
   --messages ADDR:PORT  a Messages API that lets the agent run the commands
   --command TEXT        the command of the next tool call; after the last one the agent is done
+  --times N             all commands so many times over (1)
+  --rotate SECONDS      a name with several addresses moves to its next one
+  --tls FOLDER          the Messages API speaks TLS, with the folder's certificate.pem and key.pem
+  --turn PLACE/OF       the Messages API is there when it is its turn, and one turn more; after --rotate
   --http ADDR:PORT      answer every HTTP request with 200
   --tcp ADDR:PORT       greet every TCP connection
   --udp ADDR:PORT       send every UDP datagram back
 
-Every flag but --ttl and --delay may be given several times. An IPv6 address is written [::1]:53.
+Flags that stand for servers, names and commands may be given several times. An IPv6 address is written [::1]:53.
 ";
 
 /// What the flags ask for.
@@ -50,6 +59,7 @@ struct Plan {
     udp: Vec<SocketAddr>,
     zones: Zones,
     script: Script,
+    manner: Manner,
 }
 
 fn main() -> ExitCode {
@@ -86,6 +96,12 @@ fn parse(mut parser: lexopt::Parser) -> anyhow::Result<Plan> {
             Arg::Long("ttl") => plan.zones.ttl = parser.value()?.parse()?,
             Arg::Long("delay") => plan.zones.delay = Duration::from_millis(parser.value()?.parse()?),
             Arg::Long("command") => plan.script.commands.push(parser.value()?.string()?),
+            Arg::Long("times") => plan.script.times = parser.value()?.parse()?,
+            Arg::Long("rotate") => plan.zones.rotate = Duration::from_secs(parser.value()?.parse()?),
+            Arg::Long("turn") => {
+                plan.manner.turn = Some(Turn::parse(&parser.value()?.string()?, plan.zones.rotate)?);
+            }
+            Arg::Long("tls") => plan.manner.tls = Some(tls::load(Path::new(&parser.value()?))?),
             Arg::Short('h') | Arg::Long("help") => plan.help = true,
             other => return Err(other.unexpected().into()),
         }
@@ -106,18 +122,18 @@ fn run(plan: Plan) -> anyhow::Result<()> {
         // The same port for both when the system was left to pick one.
         let zones = Arc::clone(&zones);
         let handle = move |peer: &serve::Peer| dns::serve_tcp(peer, &zones);
-        threads.push(serve::tcp("dns-tcp", bound, handle)?);
+        threads.push(serve::tcp("dns-tcp", bound, Manner::default(), handle)?);
     }
     for address in plan.messages {
         let script = Arc::clone(&script);
         let handle = move |peer: &serve::Peer| messages::serve(peer, &script);
-        threads.push(serve::tcp("messages", address, handle)?);
+        threads.push(serve::tcp("messages", address, plan.manner.clone(), handle)?);
     }
     for address in plan.http {
-        threads.push(serve::tcp("http", address, web::serve)?);
+        threads.push(serve::tcp("http", address, Manner::default(), web::serve)?);
     }
     for address in plan.tcp {
-        threads.push(serve::tcp("tcp", address, tcp::serve)?);
+        threads.push(serve::tcp("tcp", address, Manner::default(), tcp::serve)?);
     }
     for address in plan.udp {
         let (socket, bound) = serve::bind_udp("udp", address)?;
@@ -154,6 +170,9 @@ mod tests {
             "id -u",
             "--command",
             "true",
+            "--times=3",
+            "--rotate=4",
+            "--turn=1/4",
             "--http",
             "[fd00::2]:80",
             "--udp",
@@ -165,6 +184,8 @@ mod tests {
         assert_eq!(plan.dns.len(), 2);
         assert_eq!(plan.zones.ttl, 5);
         assert_eq!(plan.script.commands, ["id -u", "true"]);
+        assert_eq!(plan.script.times, 3);
+        assert!(plan.manner.turn.is_some());
         assert_eq!(plan.http, ["[fd00::2]:80".parse().unwrap()]);
     }
 
@@ -177,6 +198,8 @@ mod tests {
             &["--tcp", "1.2.3.4:22", "--zone", "a.example"],
             &["--tcp", "1.2.3.4:22", "--zone", "a.example=host"],
             &["--tcp", "1.2.3.4:22", "extra"],
+            &["--messages", "1.2.3.4:80", "--turn", "0/2"],
+            &["--messages", "1.2.3.4:443", "--tls", "/nowhere"],
         ] {
             assert!(plan(args).is_err(), "{args:?}");
         }

@@ -19,6 +19,16 @@ const LAST_WORDS: &str = "done";
 pub(crate) struct Script {
     /// One tool call each.
     pub(crate) commands: Vec<String>,
+    /// How many times over.
+    pub(crate) times: usize,
+}
+
+impl Script {
+    /// The nth command.
+    fn nth(&self, number: usize) -> Option<&str> {
+        let all = self.commands.len() * self.times.max(1);
+        (number < all).then(|| self.commands[number % self.commands.len()].as_str())
+    }
 }
 
 /// The model's next turn.
@@ -35,6 +45,7 @@ pub(crate) fn serve(peer: &Peer, script: &Script) -> io::Result<()> {
     http::serve(peer, |request| {
         let (response, mut event) = answer(request, script);
         event["from"] = log::ip(peer.from).into();
+        event["at"] = log::ip(peer.at).into();
         log::line(&event);
         response
     })
@@ -51,6 +62,7 @@ fn answer(request: &Request, script: &Script) -> (Response, Value) {
             let asked: Value = serde_json::from_slice(&request.body).unwrap_or_default();
             let results = tool_results(&asked);
             let turn = next_turn(&asked, results.len(), script);
+            event["results"] = results.len().into();
             event["model"] = asked["model"].clone();
             event["tools"] = asked["tools"].as_array().map_or(0, Vec::len).into();
             event["answer"] = stop_reason(&turn).into();
@@ -75,7 +87,7 @@ fn answer(request: &Request, script: &Script) -> (Response, Value) {
 fn next_turn<'a>(asked: &Value, results: usize, script: &'a Script) -> Turn<'a> {
     let tools = asked["tools"].as_array().map(Vec::as_slice).unwrap_or_default();
     let can_run = tools.iter().any(|tool| tool["name"] == TOOL);
-    match script.commands.get(results) {
+    match script.nth(results) {
         Some(command) if can_run => Turn::Command(results, command),
         _ => Turn::Done,
     }
@@ -161,7 +173,7 @@ mod tests {
     use super::*;
 
     fn ask(path: &str, body: &Value) -> (String, Value) {
-        let script = Script { commands: vec!["id -u".to_owned(), "curl x".to_owned()] };
+        let script = Script { commands: vec!["id -u".to_owned(), "curl x".to_owned()], times: 1 };
         let request = Request {
             method: "POST".to_owned(),
             path: path.to_owned(),
@@ -195,6 +207,15 @@ mod tests {
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(body["content"][0]["text"], "done");
         assert_eq!((&event["tool_result"], &event["answer"]), (&json!("no\nroute"), &json!("end_turn")));
+    }
+
+    #[test]
+    fn several_times_over() {
+        let commands = vec!["a".to_owned(), "b".to_owned()];
+        let script = Script { commands, times: 2 };
+        let all: Vec<_> = (0..5).map(|number| script.nth(number)).collect();
+        assert_eq!(all, [Some("a"), Some("b"), Some("a"), Some("b"), None]);
+        assert_eq!(Script::default().nth(0), None);
     }
 
     #[test]

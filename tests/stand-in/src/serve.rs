@@ -7,9 +7,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rustls::ServerConfig;
 use serde_json::json;
 
 use crate::log;
+use crate::turn::{self, Turn};
 
 /// Connections that one listener serves at a time; the next one is closed unheard.
 const MAX_CONNECTIONS: usize = 128;
@@ -29,6 +31,31 @@ pub(crate) struct Peer {
     pub(crate) from: SocketAddr,
     /// Its near end, which tells several listeners apart.
     pub(crate) at: SocketAddr,
+    /// How it is served.
+    pub(crate) manner: Manner,
+}
+
+/// How a server serves.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Manner {
+    /// When the host is there, if it is not always.
+    pub(crate) turn: Option<Turn>,
+    /// In TLS.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+}
+
+impl Manner {
+    /// Whether the host is not there now.
+    fn is_away(&self) -> bool {
+        self.turn.is_some_and(|turn| !turn.is_there(turn::now()))
+    }
+}
+
+impl Peer {
+    /// Whether the host is about to leave, so that an answer is the connection's last.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.manner.is_away()
+    }
 }
 
 /// One of the connections that count towards the bound.
@@ -40,22 +67,36 @@ impl Drop for Slot {
     }
 }
 
-/// Serves TCP on `address` with a thread for each connection.
+/// Serves TCP on `address` with a thread for each connection; with a turn, only while that is.
 ///
 /// What goes wrong with one connection is that connection's end and nothing else.
 pub(crate) fn tcp(
     name: &'static str,
     address: SocketAddr,
+    manner: Manner,
     handle: impl Fn(&Peer) -> std::io::Result<()> + Send + Sync + 'static,
 ) -> anyhow::Result<JoinHandle<()>> {
     let listener =
         TcpListener::bind(address).with_context(|| format!("cannot listen on {address} ({name})"))?;
-    log::line(&json!({"listening": name, "at": listener.local_addr()?.to_string()}));
+    let address = listener.local_addr()?;
+    log::line(&json!({"listening": name, "at": address.to_string()}));
     let handle = Arc::new(handle);
     Ok(thread::spawn(move || {
         let active = Arc::new(AtomicUsize::new(0));
+        let mut listener = Some(listener);
         loop {
-            let Ok((stream, from)) = listener.accept() else {
+            if manner.is_away() {
+                // Nobody listens, so who connects is refused.
+                listener = None;
+                thread::sleep(PAUSE);
+                continue;
+            }
+            if listener.is_none() {
+                // On Unix this sets SO_REUSEADDR: old connections may still be ending.
+                listener = TcpListener::bind(address).ok();
+            }
+            let accepted = listener.as_ref().map(|listener| take(listener, manner.turn.is_some()));
+            let Some(Ok((stream, from))) = accepted else {
                 thread::sleep(PAUSE);
                 continue;
             };
@@ -63,10 +104,10 @@ pub(crate) fn tcp(
             if active.fetch_add(1, Ordering::AcqRel) >= MAX_CONNECTIONS {
                 continue;
             }
-            let handle = Arc::clone(&handle);
+            let (handle, manner) = (Arc::clone(&handle), manner.clone());
             let serve = move || {
                 let _slot = slot;
-                let _ = prepare(stream, from).and_then(|peer| handle(&peer));
+                let _ = prepare(stream, from, manner).and_then(|peer| handle(&peer));
             };
             // Without a thread the connection is dropped, as it is beyond the bound.
             let _ = thread::Builder::new().spawn(serve);
@@ -98,9 +139,17 @@ pub(crate) fn datagrams(socket: &UdpSocket, answer: impl Fn(&[u8], SocketAddr) -
     }
 }
 
-fn prepare(stream: TcpStream, from: SocketAddr) -> std::io::Result<Peer> {
+/// The next connection. A host with turns does not wait for one, as its turn may end meanwhile.
+fn take(listener: &TcpListener, at_once: bool) -> std::io::Result<(TcpStream, SocketAddr)> {
+    listener.set_nonblocking(at_once)?;
+    let (stream, from) = listener.accept()?;
+    stream.set_nonblocking(false)?;
+    Ok((stream, from))
+}
+
+fn prepare(stream: TcpStream, from: SocketAddr, manner: Manner) -> std::io::Result<Peer> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let at = stream.local_addr()?;
-    Ok(Peer { stream, from, at })
+    Ok(Peer { stream, from, at, manner })
 }

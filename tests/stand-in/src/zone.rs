@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use crate::turn;
+
 /// Names, and how they are answered.
 #[derive(Debug)]
 pub(crate) struct Zones {
@@ -13,12 +15,14 @@ pub(crate) struct Zones {
     pub(crate) ttl: u32,
     /// How long an answer over UDP takes.
     pub(crate) delay: Duration,
+    /// After how long a name with several addresses moves to its next one; zero for all at once.
+    pub(crate) rotate: Duration,
     names: BTreeMap<String, Vec<IpAddr>>,
 }
 
 impl Default for Zones {
     fn default() -> Self {
-        Self { ttl: 60, delay: Duration::ZERO, names: BTreeMap::new() }
+        Self { ttl: 60, delay: Duration::ZERO, rotate: Duration::ZERO, names: BTreeMap::new() }
     }
 }
 
@@ -35,9 +39,15 @@ impl Zones {
         Ok(())
     }
 
-    /// The addresses of `name`, if it exists.
+    /// The addresses of `name` now, if it exists.
     pub(crate) fn find(&self, name: &str) -> Option<&[IpAddr]> {
-        self.names.get(&normal(name)).map(Vec::as_slice)
+        let all = self.names.get(&normal(name))?;
+        if self.rotate.is_zero() || all.is_empty() {
+            return Some(all);
+        }
+        let of = u64::try_from(all.len()).ok()?;
+        let place = usize::try_from(turn::place(turn::now(), self.rotate, of)).ok()?;
+        all.get(place..=place)
     }
 }
 

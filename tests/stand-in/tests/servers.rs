@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Lines, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -18,11 +18,15 @@ struct StandIn {
 
 impl StandIn {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(flags: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stand-in"));
         for server in ["--dns", "--messages", "--http", "--tcp", "--udp"] {
             command.args([server, "127.0.0.1:0"]);
         }
-        command.args(["--zone", "a.example=10.0.0.1", "--command", "id"]);
+        command.args(["--zone", "a.example=10.0.0.1", "--command", "id"]).args(flags);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut started = Self { child, lines, at: HashMap::new() };
@@ -96,6 +100,28 @@ fn every_server_answers_and_logs() {
     let reply = stand_in.tcp("messages", b"HEAD / HTTP/1.1\r\n\r\n");
     assert!(reply.starts_with(b"HTTP/1.1 200 OK"), "{reply:?}");
     assert_eq!(stand_in.line()["method"], "HEAD");
+}
+
+#[test]
+fn a_host_with_turns_comes_and_goes() {
+    let stand_in = StandIn::start_with(&["--rotate", "1", "--turn", "0/3"]);
+    let started = Instant::now();
+    let (mut met, mut refused) = (0, 0);
+    // Away, and then back.
+    while refused == 0 || met == 0 {
+        assert!(started.elapsed() < Duration::from_secs(60), "met {met} times, refused {refused} times");
+        match TcpStream::connect(stand_in.at["messages"]) {
+            Ok(_) if refused > 0 => met += 1,
+            Ok(_) => {}
+            Err(error) => {
+                assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+                refused += 1;
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Others have no turns.
+    assert_eq!(stand_in.tcp("tcp", b""), b"stand-in reached\n");
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl Https {
     /// Serves on a free port of an address what `site` makes of the server's own base URL.
     pub fn start(address: &str, site: impl FnOnce(&str) -> Site) -> anyhow::Result<Self> {
         let address: IpAddr = address.parse().context("not an address")?;
-        let issued = tls::issue(address)?;
+        let issued = tls::issue(&address.to_string())?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let listener = runtime.block_on(TcpListener::bind(SocketAddr::new(address, 0)))?;
         let base = format!("https://{}", listener.local_addr()?);

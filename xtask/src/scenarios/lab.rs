@@ -21,6 +21,7 @@ use super::internet::{self, Internet};
 use super::plan::Plan;
 use super::secured_registry::{self, SecuredRegistry};
 use super::stage::{Staged, Values, stage};
+use super::tls;
 use crate::arch::Arch;
 use crate::oci::credentials::Sources;
 use crate::oci::reference::{Registry, Repository};
@@ -30,6 +31,8 @@ use crate::publish::{self, Destination};
 use crate::registry::server::{self, Serving};
 use crate::{build, project, sh};
 
+/// The host whose address changes while it is at work; its certificate is made here, its servers by the script.
+const MOVING: &str = "moving.test.example";
 const NAMESPACE: &str = "test/features";
 
 /// What was fetched and built while there was a network.
@@ -111,6 +114,8 @@ impl<'a> Lab<'a> {
         let internet = Internet::start(&docker, &prepared.stand_in)?;
         let registry = server::serve(&folder.path().join("registry"), &server::Options::default())?;
         publish_ours(&prepared.packed, registry.port())?;
+        let moving = folder.path().join("moving");
+        tls::issue(MOVING)?.write(&moving)?;
         let mut values = Values::from(
             [
                 ("IMAGE", image::named(image::DEFAULT)?.tag()),
@@ -121,6 +126,7 @@ impl<'a> Lab<'a> {
                 ("NETWORK", internet.network.clone()),
                 ("DNS", internet::DNS.to_owned()),
                 ("STAND_IN", internet::IMAGE.to_owned()),
+                ("MOVING_TLS", moving.display().to_string()),
             ]
             .map(|(name, value)| (name.to_owned(), value)),
         );

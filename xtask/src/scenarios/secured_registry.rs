@@ -2,7 +2,7 @@
 //! users do.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -42,7 +42,7 @@ pub fn prepare() -> anyhow::Result<()> {
 impl SecuredRegistry {
     /// Starts it on a free port, with what it keeps in a folder.
     pub fn start(folder: &Path) -> anyhow::Result<Self> {
-        let issued = tls::issue(IpAddr::V4(ADDRESS))?;
+        let issued = tls::issue(&ADDRESS.to_string())?;
         let (certificate, key) = issued.pem();
         let port = TcpListener::bind((ADDRESS, 0))?.local_addr()?.port();
         let file = |name: &str| folder.join(name);

@@ -1,7 +1,8 @@
 //! Certificates of the lab: an authority that only its own containers and clients are told of.
 
-use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
+use std::{fs, io};
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
@@ -16,8 +17,8 @@ pub(super) struct Issued {
     key: KeyPair,
 }
 
-/// A new authority, and a certificate of it for the server on an address.
-pub(super) fn issue(address: IpAddr) -> anyhow::Result<Issued> {
+/// A new authority, and a certificate of it for the server of a name or an address.
+pub(super) fn issue(server: &str) -> anyhow::Result<Issued> {
     let mut authority = CertificateParams::new(Vec::<String>::new())?;
     // Without names of their own both would have the same, and the leaf would pass for its own issuer.
     authority.distinguished_name.push(DnType::CommonName, "test authority");
@@ -25,8 +26,8 @@ pub(super) fn issue(address: IpAddr) -> anyhow::Result<Issued> {
     let authority_key = KeyPair::generate()?;
     let pem = authority.self_signed(&authority_key)?.pem();
     let key = KeyPair::generate()?;
-    let mut leaf = CertificateParams::new(vec![address.to_string()])?;
-    leaf.distinguished_name.push(DnType::CommonName, address.to_string());
+    let mut leaf = CertificateParams::new(vec![server.to_owned()])?;
+    leaf.distinguished_name.push(DnType::CommonName, server);
     let certificate = leaf.signed_by(&key, &Issuer::new(authority, authority_key))?;
     Ok(Issued { authority: pem, certificate, key })
 }
@@ -35,6 +36,18 @@ impl Issued {
     /// The certificate and its key in PEM.
     pub(super) fn pem(&self) -> (String, String) {
         (self.certificate.pem(), self.key.serialize_pem())
+    }
+
+    /// Writes them into a new folder: `authority.pem`, `certificate.pem` and `key.pem`.
+    pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
+        let (certificate, key) = self.pem();
+        fs::create_dir(folder)?;
+        for (name, text) in
+            [("authority.pem", &self.authority), ("certificate.pem", &certificate), ("key.pem", &key)]
+        {
+            fs::write(folder.join(name), text)?;
+        }
+        Ok(())
     }
 
     /// For a server of our own.
