@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
-use super::flow::{Flow, Pipes, Progress};
+use super::flow::{Flow, Pipes, Progress, TURNS};
 use crate::egress::gate::client_hello::{self, Outcome, Watch};
 use crate::egress::gate::http::{self, CONTINUE, ESTABLISHED};
 use crate::egress::words::{Complaint, Verdict, Why, Wish, Word};
@@ -255,7 +255,10 @@ impl Connection {
                 Phase::Hello(..) => self.hello(tools)?,
                 Phase::Request(_) => self.request(tools)?,
                 Phase::Asking(_) => false,
-                Phase::Watch(..) => self.watch(tools)?,
+                Phase::Watch(..) => match self.watch(tools)? {
+                    Step::Over => true,
+                    other => return Ok(other),
+                },
                 Phase::Requests(..) => match self.requests(tools)? {
                     Step::Waits => false,
                     other => return Ok(other),
@@ -345,10 +348,11 @@ impl Connection {
         self.enter(Phase::Asking(after));
     }
 
-    fn watch(&mut self, tools: &mut Tools<'_>) -> Result<bool, End> {
-        loop {
+    /// `Over` where there is nothing left to watch.
+    fn watch(&mut self, tools: &mut Tools<'_>) -> Result<Step, End> {
+        for _ in 0..TURNS {
             let Some(upstream) = &self.upstream else { return Err(End::Gone) };
-            let Phase::Watch(watch, seen) = &mut self.phase else { return Ok(false) };
+            let Phase::Watch(watch, seen) = &mut self.phase else { return Ok(Step::Waits) };
             let mut moved = false;
             if self.down.flush(self.client.as_fd())? == Progress::Again
                 && let Some(bytes) = receive(upstream.as_fd(), tools.buffer)?
@@ -362,7 +366,7 @@ impl Connection {
                 }
             }
             if self.up.flush(upstream.as_fd())? == Progress::Again {
-                let Phase::Watch(watch, _) = &mut self.phase else { return Ok(false) };
+                let Phase::Watch(watch, _) = &mut self.phase else { return Ok(Step::Waits) };
                 let passes = watch.client(&self.input).map_err(|_| End::Refused(Why::OtherName, None))?;
                 if passes > 0 {
                     moved = true;
@@ -371,7 +375,7 @@ impl Connection {
                 }
                 if watch.is_over() {
                     self.relay_from_here();
-                    return Ok(true);
+                    return Ok(Step::Over);
                 }
                 moved |= self.input.len() < MAX_HELD && self.read_client_end_up(tools)?;
             }
@@ -379,9 +383,10 @@ impl Connection {
                 return Err(End::Gone);
             }
             if !moved {
-                return Ok(false);
+                return Ok(Step::Waits);
             }
         }
+        Ok(Step::Again)
     }
 
     /// Reads more of what the client sends, and lets the server know of its end.
@@ -418,7 +423,7 @@ impl Connection {
 
     /// Tells the client why, and lets go of it when it has read that.
     fn leave(&mut self, tools: &mut Tools<'_>) -> Result<Step, End> {
-        loop {
+        for _ in 0..TURNS {
             let told = self.down.flush(self.client.as_fd())? == Progress::Over;
             if told && self.input_ended {
                 return Ok(Step::Over);
@@ -428,6 +433,7 @@ impl Connection {
                 return Ok(if told && self.input_ended { Step::Over } else { Step::Waits });
             }
         }
+        Ok(Step::Again)
     }
 
     fn farewell(&mut self, ending: &Ending) {
@@ -455,3 +461,6 @@ fn receive<'a>(from: BorrowedFd<'_>, buffer: &'a mut [u8]) -> Result<Option<&'a 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
