@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use anyhow::ensure;
+
 use super::state::Shared;
 use super::who;
 use crate::egress::refusals::Refusal;
 use crate::firewall;
+use crate::firewall::plan::MOST_FLOWS;
 use crate::firewall::ruleset::Flow;
 use crate::policy::{Decision, Mode};
 
@@ -21,7 +24,9 @@ pub(super) fn look(shared: &Shared) -> anyhow::Result<()> {
     let ruleset = lock(&shared.inner).ruleset.clone();
     // Held until all is told: who comes second finds nothing new.
     let mut flows = lock(&shared.flows);
-    for (flow, times) in flows.news(firewall::flows(&ruleset)?) {
+    let noted = firewall::flows(&ruleset)?;
+    let full = is_full(&noted);
+    for (flow, times) in flows.news(noted) {
         let known = || lock(&shared.inner).addresses.name_of(flow.address).cloned();
         let name = shared.lookup.name_of(flow.address).or_else(known);
         let name = name.map(|name| match shared.policy.decide(&name, flow.port) {
@@ -33,7 +38,17 @@ pub(super) fn look(shared: &Shared) -> anyhow::Result<()> {
             .refused
             .times(&Refusal::Flow { flow, name, let_through }, times, || Some(who::of_uid(flow.uid)));
     }
+    ensure!(
+        !full,
+        "{MOST_FLOWS} hosts and ports are listed; no more are before an hour has passed, nor let through in audit mode"
+    );
     Ok(())
+}
+
+/// Whether there is room for no more in one of the sets.
+fn is_full(noted: &[(Flow, u64)]) -> bool {
+    let v4 = noted.iter().filter(|(flow, _)| flow.address.is_ipv4()).count();
+    v4.max(noted.len() - v4) >= MOST_FLOWS as usize
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -70,6 +85,18 @@ fn is_let_through(flow: &Flow) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_set_is_known() {
+        let flow =
+            |address: &str, port| Flow { address: address.parse().unwrap(), protocol: TCP, port, uid: 0 };
+        let most = u16::try_from(MOST_FLOWS).unwrap();
+        let mut noted: Vec<_> = (1..most).map(|port| (flow("203.0.113.7", port), 1)).collect();
+        noted.extend((1..most).map(|port| (flow("2001:db8::7", port), 1)));
+        assert!(!is_full(&noted));
+        noted.push((flow("2001:db8::7", most), 1));
+        assert!(is_full(&noted));
+    }
 
     #[test]
     fn packets_are_told_once() {
