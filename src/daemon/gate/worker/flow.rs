@@ -75,15 +75,20 @@ impl Flow {
         self.ended = true;
     }
 
+    /// Whether nothing more comes.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Whether nothing waits to be sent.
     pub(super) fn is_empty(&self) -> bool {
         self.pending.is_empty() && self.piped.is_none()
     }
 
-    /// How many bytes wait to be sent.
+    /// How much memory is taken by what waits to be sent.
     #[cfg(test)]
-    pub(super) fn waiting(&self) -> usize {
-        self.pending.len() + self.piped.as_ref().map_or(0, |(_, held)| *held)
+    pub(super) fn room(&self) -> usize {
+        self.pending.capacity()
     }
 
     /// Whether its end has come and been told.

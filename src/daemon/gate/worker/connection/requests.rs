@@ -23,11 +23,11 @@ impl Connection {
         let stream = std::mem::take(stream);
         let (name, port) = target.clone();
         let after = if head.is_connect() {
-            self.input.drain(..head.len);
+            self.use_up(head.len);
             After::Tunnel(target)
         } else {
             let forwarded = head.forward(&self.input).unwrap_or_default();
-            self.input.drain(..head.len);
+            self.use_up(head.len);
             After::Requests(stream, target, forwarded, head.expects_continue)
         };
         self.ask(tools, name, port, after);
@@ -67,7 +67,7 @@ impl Connection {
                     }
                     let forwarded = head.forward(&self.input).unwrap_or_default();
                     stream.allow();
-                    self.input.drain(..head.len);
+                    self.use_up(head.len);
                     self.up.put(&forwarded);
                     if !self.down.is_empty() {
                         return Ok(Progress::Again);

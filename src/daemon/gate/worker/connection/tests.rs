@@ -63,7 +63,7 @@ impl Lab {
     }
 
     /// Sends as much as there is room for.
-    fn flood(&mut self, with: &[u8]) {
+    fn flood(&mut self, with: &[u8]) -> usize {
         let many = with.repeat(64 * 1024 / with.len());
         self.client.set_nonblocking(true).unwrap();
         let mut sent = 0;
@@ -71,7 +71,7 @@ impl Lab {
             sent += len;
         }
         self.client.set_nonblocking(false).unwrap();
-        assert!(sent > 4 * READ * TURNS as usize, "{sent} bytes are no flood");
+        sent
     }
 
     fn there(from: &TcpStream) -> Vec<u8> {
@@ -97,7 +97,8 @@ fn others_have_their_turn_in_the_middle_of_a_flood() {
         ("a body", Lab::new(Kind::Http, body).connected(), b"x"),
         ("before the server's hello", Lab::new(Kind::Tls, HELLO).connected(), change_of_cipher),
     ] {
-        lab.flood(words);
+        let sent = lab.flood(words);
+        assert!(sent > 4 * READ * TURNS as usize, "{sent} bytes are no flood");
         assert_eq!(lab.step(), Step::Again, "{what}");
     }
 }
@@ -128,18 +129,78 @@ fn words_that_nobody_reads_are_not_piled_up() {
     let get = b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n";
     let mut lab = Lab::new(Kind::Http, get).connected();
     let (server, many) = (lab.server.take().unwrap(), get.repeat(1000));
+    let small = socket2::SockRef::from(&lab.connection.client);
+    small.set_send_buffer_size(4096).unwrap();
     lab.client.set_nonblocking(true).unwrap();
-    let mut sent = 0;
-    // The client's own sockets hold some megabytes, too.
-    while sent < 60_000_000 {
-        match lab.client.write(&many[sent % get.len()..]) {
-            Ok(len) => sent += len,
-            Err(_) if lab.step() == Step::Waits && !lab.connection.down.is_empty() => break,
-            Err(_) => {}
+    let (mut sent, mut idle) = (0, 0);
+    // Until nothing goes on, or so much that it must have been piled up.
+    while idle < 200 && sent < 60_000_000 {
+        if let Ok(len) = lab.client.write(&many[sent % get.len()..]) {
+            (sent, idle) = (sent + len, 0);
+        } else {
+            idle += 1;
+            std::thread::sleep(Duration::from_millis(1));
         }
-        lab.step();
+        lab.settle();
         Lab::there(&server);
     }
-    assert!(lab.connection.down.waiting() <= CONTINUES.len(), "{}", lab.connection.down.waiting());
-    assert!(!lab.connection.down.is_empty(), "the client's socket took all of it");
+    let waits = lab.connection.down.room();
+    assert!(waits <= 2 * CONTINUES.len(), "{waits}");
+}
+
+/// The same hello with data behind it that waits for no answer.
+fn early_data(hello: &[u8]) -> Vec<u8> {
+    let mut hello = [hello, b"\0\x2a\0\0"].concat();
+    for length in [4, 8, 51] {
+        hello[length] += 4;
+    }
+    hello
+}
+
+/// The client sends what it can, the server takes nothing.
+#[test]
+fn a_connection_has_its_share_of_memory() {
+    let early = early_data(HELLO);
+    let data = [&b"\x17\x03\x03\x40\x00"[..], &[b'x'; 1 << 14]].concat();
+    let post = b"POST / HTTP/1.1\r\nHost: api.example\r\nContent-Length: 99999999999\r\n\r\n";
+    for (what, kind, words, more) in [
+        ("held", Kind::Tls, HELLO, &data[..]),
+        ("early data", Kind::Tls, &early[..], &data[..]),
+        ("a body", Kind::Http, post, b"x"),
+    ] {
+        let mut lab = Lab::new(kind, words).connected();
+        lab.buffer = vec![0; CHUNK];
+        for _ in 0..4 {
+            // Whatever sizes it comes in.
+            lab.client.write_all(&more.repeat(20_000 / more.len() + 1)).unwrap();
+            lab.settle();
+        }
+        for _ in 0..200 {
+            lab.flood(more);
+            lab.settle();
+            if lab.connection.input.len() >= MAX_HELD || !lab.connection.up.is_empty() {
+                break;
+            }
+        }
+        let Connection { input, up, down, .. } = &lab.connection;
+        assert!(input.len() >= MAX_HELD || !up.is_empty(), "{what}: the server took all of it");
+        let taken = input.capacity() + up.room() + down.room();
+        assert!(taken <= MOST_MEMORY, "{what}: {taken}");
+    }
+}
+
+#[test]
+fn a_server_that_outlives_its_client_is_let_go() {
+    for (kind, words) in [(Kind::Tls, HELLO), (Kind::Http, &b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"[..])]
+    {
+        let mut lab = Lab::new(kind, words).connected();
+        let later = Instant::now() + 2 * HALF_OPEN;
+        assert!(!lab.connection.is_late(later), "somebody is there");
+        lab.client.shutdown(std::net::Shutdown::Write).unwrap();
+        lab.settle();
+        assert!(!lab.connection.is_late(Instant::now()));
+        assert!(lab.connection.is_late(later));
+        assert!(lab.connection.give_up().is_none());
+        assert_eq!(lab.step(), Step::Over);
+    }
 }
