@@ -14,8 +14,8 @@ use crate::status::Status;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(50);
-/// A longer answer is not the daemon's.
-const MAX_ANSWER: u64 = 1 << 20;
+/// A longer answer is not the daemon's. What was refused is a part of it, and anybody makes that as long as can be.
+const MAX_ANSWER: u64 = 8 << 20;
 
 /// Why the daemon's word is not to be had.
 #[derive(Debug, thiserror::Error)]
@@ -103,5 +103,64 @@ pub fn wait(timeout: Duration) -> Result<Status, NotReady> {
             Err(error) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => return Err(error),
             Err(_) => thread::sleep(POLL),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::egress::refusals::MAX_KEPT;
+    use crate::policy::{MAX_NAMES, Mode};
+    use crate::status::{By, Denied, NameStatus, Process};
+
+    /// What a program can do to it lasts until the container is started again.
+    #[test]
+    fn the_longest_answer_is_read() {
+        let name = "x".repeat(253);
+        let denied = Denied {
+            what: format!("{name}:65535 (2001:db8:1111:2222:3333:4444:5555:6666)"),
+            let_through: true,
+            why: "x".repeat(100),
+            entry: Some(format!("{name}:65535")),
+            count: u64::MAX,
+            first_ms: u64::MAX,
+            last_ms: u64::MAX,
+            by: Some(By {
+                user: "x".repeat(32),
+                process: Some(Process { pid: u32::MAX, name: "x".repeat(15) }),
+            }),
+        };
+        let addresses: BTreeSet<std::net::IpAddr> = (0..64_u16)
+            .map(|n| [0x2001, 0xdb8, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xff00 + n].into())
+            .collect();
+        let one = NameStatus {
+            name: name.clone(),
+            ports: BTreeSet::from([65535]),
+            addresses,
+            problem: Some("x".repeat(300)),
+            from: vec!["x".repeat(100); 4],
+        };
+        let status = Status {
+            version: String::new(),
+            mode: Mode::Audit,
+            in_force: true,
+            problem: None,
+            ready: true,
+            refused_packets: u64::MAX,
+            default_deny_at_ms: u64::MAX,
+            ready_at_ms: None,
+            names: vec![one; MAX_NAMES],
+            zones: Vec::new(),
+            allow: vec![format!("{name}:65535"); MAX_NAMES],
+            dns_problem: None,
+            gate_problem: None,
+            denied: vec![denied; 2 * MAX_KEPT],
+            denied_others: u64::MAX,
+        };
+        let length = serde_json::to_vec(&status).unwrap().len();
+        // Once more may be added to it before anybody has to look here.
+        assert!(2 * length as u64 <= MAX_ANSWER, "{length}");
     }
 }

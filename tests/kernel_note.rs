@@ -140,3 +140,33 @@ fn audit_mode_keeps_link_local_addresses_closed() {
     let link_local: IpAddr = "169.254.169.254".parse().unwrap();
     assert_eq!(noted(&lab, Mode::Audit).iter().filter(|(flow, _)| flow.address == link_local).count(), 1);
 }
+
+/// Whoever fills the list first cannot then connect without being on it.
+#[test]
+fn audit_mode_lets_nothing_through_that_is_not_noted() {
+    let Some(lab) = open_lab(Mode::Audit) else { return };
+    lab.tcp_server("203.0.113.10:5433");
+    let filled = |of: &str| {
+        as_user(&lab, || {
+            let socket = udp_socket(address(of).ip(), 0);
+            (10_000..13_000).filter(|port| socket.send_to(b"x", (address(of).ip(), *port)).is_ok()).count()
+        });
+    };
+    let known = address(SERVERS[0]);
+    as_user(&lab, || tcp_probe(known)).unwrap();
+    for server in SERVERS {
+        filled(server);
+    }
+    for server in ["203.0.113.10:5433", SERVERS[1]] {
+        let connected = as_user(&lab, || tcp_probe(address(server)));
+        let listed = noted(&lab, Mode::Audit).iter().any(|(found, _)| *found == flow(server, TCP, USER));
+        assert!(connected.is_err() || listed, "{server} was reached and is on no list");
+        assert!(connected.is_err(), "{server}: the list was not full");
+    }
+    // What is on it goes on.
+    as_user(&lab, || tcp_probe(known)).unwrap();
+    lab.inside(|| {
+        firewall::verify(&plan_in(Mode::Audit, &Upstream::None), &std::collections::BTreeSet::new())
+    })
+    .unwrap();
+}

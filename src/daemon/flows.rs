@@ -1,14 +1,20 @@
 //! Packets that the table refused, or let through in audit mode, as it has noted them: told by name where one is known.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use anyhow::ensure;
+
+use super::lookup::Lookup;
 use super::state::Shared;
 use super::who;
+use crate::egress::addresses::Addresses;
 use crate::egress::refusals::Refusal;
 use crate::firewall;
+use crate::firewall::plan::MOST_FLOWS;
 use crate::firewall::ruleset::Flow;
-use crate::policy::{Decision, Mode};
+use crate::policy::{Decision, HostName, Mode};
 
 const TCP: u8 = 6;
 
@@ -21,9 +27,10 @@ pub(super) fn look(shared: &Shared) -> anyhow::Result<()> {
     let ruleset = lock(&shared.inner).ruleset.clone();
     // Held until all is told: who comes second finds nothing new.
     let mut flows = lock(&shared.flows);
-    for (flow, times) in flows.news(firewall::flows(&ruleset)?) {
-        let known = || lock(&shared.inner).addresses.name_of(flow.address).cloned();
-        let name = shared.lookup.name_of(flow.address).or_else(known);
+    let noted = firewall::flows(&ruleset)?;
+    let full = is_full(&noted);
+    for (flow, times) in flows.news(noted) {
+        let name = name_of(flow.address, &lock(&shared.inner).addresses, &shared.lookup);
         let name = name.map(|name| match shared.policy.decide(&name, flow.port) {
             Decision::Allowed(_) => (name, None),
             Decision::Refused(reason) => (name, Some(reason)),
@@ -33,7 +40,23 @@ pub(super) fn look(shared: &Shared) -> anyhow::Result<()> {
             .refused
             .times(&Refusal::Flow { flow, name, let_through }, times, || Some(who::of_uid(flow.uid)));
     }
+    ensure!(
+        !full,
+        "{MOST_FLOWS} hosts and ports are listed; no more are before an hour has passed, nor let through in audit mode"
+    );
     Ok(())
+}
+
+/// The name that people read for an address, and may be told to allow. One of the policy's comes first: in audit mode
+/// anybody may look up a name of their own that leads to where another one does.
+fn name_of(address: IpAddr, of_policy: &Addresses, lookup: &Lookup) -> Option<HostName> {
+    of_policy.name_of(address).cloned().or_else(|| lookup.name_of(address))
+}
+
+/// Whether there is room for no more in one of the sets.
+fn is_full(noted: &[(Flow, u64)]) -> bool {
+    let v4 = noted.iter().filter(|(flow, _)| flow.address.is_ipv4()).count();
+    v4.max(noted.len() - v4) >= MOST_FLOWS as usize
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -61,15 +84,44 @@ impl Flows {
 /// What the table lets through in audit mode of what it notes.
 fn is_let_through(flow: &Flow) -> bool {
     let link_local = match flow.address {
-        std::net::IpAddr::V4(address) => address.is_link_local(),
-        std::net::IpAddr::V6(address) => address.is_unicast_link_local(),
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
     };
     flow.protocol == TCP && !link_local
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
+    use crate::egress::query::Record;
+
+    #[test]
+    fn a_full_set_is_known() {
+        let flow =
+            |address: &str, port| Flow { address: address.parse().unwrap(), protocol: TCP, port, uid: 0 };
+        let most = u16::try_from(MOST_FLOWS).unwrap();
+        let mut noted: Vec<_> = (1..most).map(|port| (flow("203.0.113.7", port), 1)).collect();
+        noted.extend((1..most).map(|port| (flow("2001:db8::7", port), 1)));
+        assert!(!is_full(&noted));
+        noted.push((flow("2001:db8::7", most), 1));
+        assert!(is_full(&noted));
+    }
+
+    #[test]
+    fn a_name_of_somebodys_own_does_not_hide_the_policys() {
+        let name = |text: &str| HostName::parse(text).unwrap();
+        let (git, other): (IpAddr, IpAddr) = ("203.0.113.7".parse().unwrap(), "203.0.113.8".parse().unwrap());
+        let mut of_policy = Addresses::default();
+        let record = Record { address: git, ttl: 60 };
+        of_policy.learn(&name("git.example"), Ok(vec![record]), Instant::now());
+        let lookup = Lookup::new(Vec::new()).unwrap();
+        lookup.learn(&name("evil.test"), Ok(vec![git, other]), Duration::from_secs(60));
+        let shown = |address| name_of(address, &of_policy, &lookup);
+        assert_eq!(shown(git), Some(name("git.example")));
+        assert_eq!(shown(other), Some(name("evil.test")));
+    }
 
     #[test]
     fn packets_are_told_once() {

@@ -141,7 +141,8 @@ impl Lookup {
         }
     }
 
-    fn learn(&self, name: &HostName, answer: Result<Vec<IpAddr>, String>, good: Duration) {
+    /// Takes in what is known of a name now, and for how long.
+    pub(super) fn learn(&self, name: &HostName, answer: Result<Vec<IpAddr>, String>, good: Duration) {
         let now = Instant::now();
         let mut inner = self.lock();
         inner.asking.remove(name);

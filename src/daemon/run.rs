@@ -171,7 +171,7 @@ fn keep_table(shared: &Shared) -> ! {
     loop {
         thread::sleep(TICK);
         told.problem(mend(shared));
-        unseen.problem(flows::look(shared).context("what was refused by address cannot be listed"));
+        unseen.problem(flows::look(shared).context("not all that is refused by address is listed"));
         shared.refused.write(false);
     }
 }

@@ -65,8 +65,11 @@ impl Refusal {
         match self {
             Self::Question(_) => Reason::NotListed.to_string(),
             Self::Connection { reason, .. } => reason.to_string(),
-            Self::Flow { flow: Flow { protocol: TCP, .. }, name: Some(_), .. } => {
-                Reason::OtherPort.to_string()
+            Self::Flow { flow: Flow { protocol: TCP, .. }, name: Some((_, Some(reason))), .. } => {
+                reason.to_string()
+            }
+            Self::Flow { flow: Flow { protocol: TCP, .. }, name: Some((_, None)), .. } => {
+                "in the policy, but this address was not open at that time".to_owned()
             }
             Self::Flow { flow: Flow { protocol: TCP, .. }, name: None, .. } => {
                 "connections go by name, and no name that was looked up leads there".to_owned()
@@ -338,7 +341,14 @@ mod tests {
     fn packets_are_told_by_what_they_were_for() {
         let flow = |protocol, port, to: Option<&str>, let_through| {
             let flow = Flow { address: "203.0.113.7".parse().unwrap(), protocol, port, uid: 1000 };
-            let name = to.map(|to| (name(to), Some(Reason::OtherPort)));
+            let name = to.map(|to| {
+                let reason = match to {
+                    "db" => None,
+                    "evil.test" => Some(Reason::NotListed),
+                    _ => Some(Reason::OtherPort),
+                };
+                (name(to), reason)
+            });
             Refusal::Flow { flow, name, let_through }.sentence()
         };
         for (sentence, expected) in [
@@ -351,6 +361,15 @@ mod tests {
                 flow(6, 22, Some("git.example"), true),
                 "let through (audit mode) git.example:22 (203.0.113.7): in the policy, but not with this port; to \
                  allow it, add to the Feature's options: \"allow\": \"git.example:22\"",
+            ),
+            (
+                flow(6, 22, Some("evil.test"), true),
+                "let through (audit mode) evil.test:22 (203.0.113.7): not in the policy; to allow it, add to the Feature's \
+                 options: \"allow\": \"evil.test:22\"",
+            ),
+            (
+                flow(6, 5432, Some("db"), false),
+                "refused db:5432 (203.0.113.7): in the policy, but this address was not open at that time",
             ),
             (
                 flow(6, 22, None, false),

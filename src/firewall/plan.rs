@@ -25,7 +25,7 @@ pub const ALLOW4: Set = Set { name: "allow4", holds: Holds::Endpoints, family: F
 pub const ALLOW6: Set = Set { name: "allow6", holds: Holds::Endpoints, family: Family::V6 };
 
 /// Flows of a family that a set of noted ones holds. Whoever is refused chooses what is noted, so it is bounded.
-const MOST_FLOWS: u32 = 512;
+pub const MOST_FLOWS: u32 = 512;
 
 /// How long a noted flow stays, in seconds: many times as long as the daemon takes to look.
 const FLOW_SECONDS: u64 = 3600;
@@ -171,7 +171,7 @@ fn output(mode: Mode) -> Vec<Vec<Expr>> {
         rules.extend(
             link_local().into_iter().flat_map(|to| refuse().map(|refusal| [to.clone(), refusal].concat())),
         );
-        rules.push(rule(&[l4(TCP), mark_connection(), vec![accept()]]));
+        rules.extend(accept_noted());
     }
     rules.extend(refuse());
     rules
@@ -182,29 +182,42 @@ fn output(mode: Mode) -> Vec<Vec<Expr>> {
 fn note() -> Vec<Vec<Expr>> {
     let mut rules = Vec::new();
     for set in NOTED {
-        let (nfproto, offset, rest) = match set.family {
-            Family::V4 => (NFPROTO_IPV4, 16, [9, 10, 11]),
-            Family::V6 => (NFPROTO_IPV6, 24, [2, 13, 14]),
-        };
-        let [protocol, port, uid] = rest.map(Register);
-        let destination_port = Expr::Payload { base: PayloadBase::Transport, offset: 2, len: 2, to: port };
-        for (only, port) in [
-            (l4(TCP), destination_port.clone()),
-            (l4(UDP), destination_port),
-            (not(&[TCP, UDP]), Expr::Number { number: 0, to: port }),
-        ] {
-            let key = vec![
-                Expr::Payload { base: PayloadBase::Network, offset, len: set.family.address_len(), to: REG },
-                Expr::Meta { key: MetaKey::L4Proto, to: protocol },
-                port,
-                Expr::Meta { key: MetaKey::SkUid, to: uid },
-                Expr::Note { set: set.name.to_owned(), from: REG, seconds: FLOW_SECONDS },
-            ];
-            let family = meta_is(MetaKey::NfProto, vec![nfproto]);
-            rules.push(rule(&[family, one_host(), only, key]));
+        for (only, has_port) in [(l4(TCP), true), (l4(UDP), true), (not(&[TCP, UDP]), false)] {
+            let note = Expr::Note { set: set.name.to_owned(), from: REG, seconds: FLOW_SECONDS };
+            rules.push(rule(&[flow_key(set, only, has_port), vec![note]]));
         }
     }
     rules
+}
+
+/// Lets TCP through that was noted, and so nothing that was not, as when somebody has filled the sets.
+fn accept_noted() -> Vec<Vec<Expr>> {
+    let accept_those_in = |set: Set| {
+        let noted = vec![Expr::Lookup { set: set.name.to_owned(), from: REG }];
+        rule(&[flow_key(set, l4(TCP), true), noted, mark_connection(), vec![accept()]])
+    };
+    NOTED.map(accept_those_in).to_vec()
+}
+
+/// What a set of flows holds of a packet to one host: address, protocol, port, whose socket.
+fn flow_key(set: Set, only: Vec<Expr>, has_port: bool) -> Vec<Expr> {
+    let (nfproto, offset, rest) = match set.family {
+        Family::V4 => (NFPROTO_IPV4, 16, [9, 10, 11]),
+        Family::V6 => (NFPROTO_IPV6, 24, [2, 13, 14]),
+    };
+    let [protocol, port, uid] = rest.map(Register);
+    let port = if has_port {
+        Expr::Payload { base: PayloadBase::Transport, offset: 2, len: 2, to: port }
+    } else {
+        Expr::Number { number: 0, to: port }
+    };
+    let key = vec![
+        Expr::Payload { base: PayloadBase::Network, offset, len: set.family.address_len(), to: REG },
+        Expr::Meta { key: MetaKey::L4Proto, to: protocol },
+        port,
+        Expr::Meta { key: MetaKey::SkUid, to: uid },
+    ];
+    rule(&[meta_is(MetaKey::NfProto, vec![nfproto]), one_host(), only, key])
 }
 
 /// Link-local destinations (RFC 3927, RFC 4291 section 2.5.6).

@@ -25,7 +25,7 @@ use rustix::process::Resource;
 use super::broker::PULSE_ID;
 use crate::daemon::cell;
 use crate::egress::words::{MAX_WORD, Verdict, Word};
-use connection::{Connection, Kind, Step, Tools};
+use connection::{Connection, Kind, MOST_MEMORY, Step, Tools};
 use flow::{CHUNK, Pipes};
 use slots::{Key, Slots};
 
@@ -44,6 +44,8 @@ const EVENTS: usize = 256;
 /// How often time-outs are looked for.
 const TICK: Duration = Duration::from_secs(1);
 const MEMORY: u64 = 512 << 20;
+/// All connections at their largest leave some for what else there is: an allocation that fails would end all of them.
+const _: () = assert!((MAX_CONNECTIONS * MOST_MEMORY + (64 << 20)) as u64 <= MEMORY, "too many connections");
 
 const CONTROL: u64 = u64::MAX;
 /// Tokens of listeners end here.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
-use super::flow::{Flow, Pipes, Progress};
+use super::flow::{CHUNK, Flow, Pipes, Progress, TURNS};
 use crate::egress::gate::client_hello::{self, Outcome, Watch};
 use crate::egress::gate::http::{self, CONTINUE, ESTABLISHED};
 use crate::egress::words::{Complaint, Verdict, Why, Wish, Word};
@@ -21,10 +21,17 @@ use ending::Ending;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the daemon may take to connect, which it ends by itself before.
 const CONNECTING: Duration = Duration::from_secs(30);
+/// How long a server may be silent after the client has come to its end. Who has gone without a word is no longer there to
+/// end it, and his server may never.
+const HALF_OPEN: Duration = Duration::from_secs(300);
 /// How long a client that was refused may take to read why.
 const FAREWELL: Duration = Duration::from_secs(3);
-/// Bytes of a client's that are held while nobody has said where they may go.
-const MAX_HELD: usize = 64 * 1024;
+/// Bytes of a client's that are held while nobody has said where they may go, before no more are read: the longest hello
+/// and the longest head.
+const MAX_HELD: usize = 32 * 1024;
+/// What a connection takes at most: bytes of the client's, held or on their way to the server, of which what is read at a
+/// time comes on top, and as much on the way back.
+pub(super) const MOST_MEMORY: usize = MAX_HELD + 2 * CHUNK;
 /// Bytes of a server's answer that are looked at.
 const LOOKED_AT: usize = 64;
 
@@ -107,6 +114,8 @@ pub(super) struct Connection {
     since: Instant,
     /// When the present phase began.
     phase_since: Instant,
+    /// When something happened at one of its sockets.
+    moved: Instant,
     phase: Phase,
     /// The client's bytes that are not used up.
     input: Vec<u8>,
@@ -145,6 +154,7 @@ impl Connection {
             upstream: None,
             since: now,
             phase_since: now,
+            moved: now,
             phase,
             input: Vec::new(),
             input_ended: false,
@@ -168,13 +178,16 @@ impl Connection {
 
     /// Whether its present phase has taken too long.
     pub(super) fn is_late(&self, now: Instant) -> bool {
-        let most = match self.phase {
-            Phase::Hello(..) | Phase::Request(_) => PATIENCE,
-            Phase::Asking(_) => CONNECTING,
-            Phase::Farewell => FAREWELL,
+        let (since, most) = match self.phase {
+            Phase::Hello(..) | Phase::Request(_) => (self.phase_since, PATIENCE),
+            Phase::Asking(_) => (self.phase_since, CONNECTING),
+            Phase::Farewell => (self.phase_since, FAREWELL),
+            Phase::Watch(..) | Phase::Requests(..) | Phase::Relay if self.up.has_ended() => {
+                (self.moved, HALF_OPEN)
+            }
             Phase::Watch(..) | Phase::Requests(..) | Phase::Relay => return false,
         };
-        now.duration_since(self.phase_since) >= most
+        now.duration_since(since) >= most
     }
 
     /// Ends what is late; the next step sees to the rest.
@@ -188,6 +201,13 @@ impl Connection {
             }
             Phase::Asking(_) => {
                 self.farewell(&Ending::Failed("the daemon does not answer".to_owned()));
+                None
+            }
+            Phase::Watch(..) | Phase::Requests(..) | Phase::Relay => {
+                self.farewell(&Ending::Odd(Why::Silent));
+                self.down = Flow::default();
+                self.down.end();
+                self.input_ended = true;
                 None
             }
             _ => {
@@ -238,6 +258,7 @@ impl Connection {
 
     /// Goes on as far as it gets.
     pub(super) fn step(&mut self, tools: &mut Tools<'_>) -> Step {
+        self.moved = Instant::now();
         match self.advance(tools) {
             Ok(step) => step,
             Err(End::Gone) => Step::Over,
@@ -255,7 +276,10 @@ impl Connection {
                 Phase::Hello(..) => self.hello(tools)?,
                 Phase::Request(_) => self.request(tools)?,
                 Phase::Asking(_) => false,
-                Phase::Watch(..) => self.watch(tools)?,
+                Phase::Watch(..) => match self.watch(tools)? {
+                    Step::Over => true,
+                    other => return Ok(other),
+                },
                 Phase::Requests(..) => match self.requests(tools)? {
                     Step::Waits => false,
                     other => return Ok(other),
@@ -290,6 +314,12 @@ impl Connection {
                 Ok(true)
             }
             Some(bytes) => {
+                let whole = self.input.len() + bytes.len();
+                if whole > self.input.capacity() {
+                    // Growing as a vector does, but not beyond what can ever be needed.
+                    let room = (2 * self.input.capacity()).min(MAX_HELD + CHUNK).max(whole);
+                    self.input.reserve_exact(room - self.input.len());
+                }
                 self.input.extend_from_slice(bytes);
                 Ok(true)
             }
@@ -334,10 +364,12 @@ impl Connection {
     /// Has so many of the client's bytes sent on, as soon as there is somebody to send them to.
     fn send_up(&mut self, len: usize) {
         self.up.put(&self.input[..len]);
-        self.input.drain(..len);
-        if self.input.is_empty() {
-            self.input = Vec::new();
-        }
+        self.use_up(len);
+    }
+
+    /// Forgets so many of the client's bytes, and the room that they took.
+    fn use_up(&mut self, len: usize) {
+        self.input = self.input[len..].to_vec();
     }
 
     fn ask(&mut self, tools: &mut Tools<'_>, name: HostName, port: u16, after: After) {
@@ -345,10 +377,11 @@ impl Connection {
         self.enter(Phase::Asking(after));
     }
 
-    fn watch(&mut self, tools: &mut Tools<'_>) -> Result<bool, End> {
-        loop {
+    /// `Over` where there is nothing left to watch.
+    fn watch(&mut self, tools: &mut Tools<'_>) -> Result<Step, End> {
+        for _ in 0..TURNS {
             let Some(upstream) = &self.upstream else { return Err(End::Gone) };
-            let Phase::Watch(watch, seen) = &mut self.phase else { return Ok(false) };
+            let Phase::Watch(watch, seen) = &mut self.phase else { return Ok(Step::Waits) };
             let mut moved = false;
             if self.down.flush(self.client.as_fd())? == Progress::Again
                 && let Some(bytes) = receive(upstream.as_fd(), tools.buffer)?
@@ -362,16 +395,16 @@ impl Connection {
                 }
             }
             if self.up.flush(upstream.as_fd())? == Progress::Again {
-                let Phase::Watch(watch, _) = &mut self.phase else { return Ok(false) };
+                let Phase::Watch(watch, _) = &mut self.phase else { return Ok(Step::Waits) };
                 let passes = watch.client(&self.input).map_err(|_| End::Refused(Why::OtherName, None))?;
+                let is_over = watch.is_over();
                 if passes > 0 {
                     moved = true;
-                    self.up.put(&self.input[..passes]);
-                    self.input.drain(..passes);
+                    self.send_up(passes);
                 }
-                if watch.is_over() {
+                if is_over {
                     self.relay_from_here();
-                    return Ok(true);
+                    return Ok(Step::Over);
                 }
                 moved |= self.input.len() < MAX_HELD && self.read_client_end_up(tools)?;
             }
@@ -379,9 +412,10 @@ impl Connection {
                 return Err(End::Gone);
             }
             if !moved {
-                return Ok(false);
+                return Ok(Step::Waits);
             }
         }
+        Ok(Step::Again)
     }
 
     /// Reads more of what the client sends, and lets the server know of its end.
@@ -418,7 +452,7 @@ impl Connection {
 
     /// Tells the client why, and lets go of it when it has read that.
     fn leave(&mut self, tools: &mut Tools<'_>) -> Result<Step, End> {
-        loop {
+        for _ in 0..TURNS {
             let told = self.down.flush(self.client.as_fd())? == Progress::Over;
             if told && self.input_ended {
                 return Ok(Step::Over);
@@ -428,6 +462,7 @@ impl Connection {
                 return Ok(if told && self.input_ended { Step::Over } else { Step::Waits });
             }
         }
+        Ok(Step::Again)
     }
 
     fn farewell(&mut self, ending: &Ending) {
@@ -455,3 +490,6 @@ fn receive<'a>(from: BorrowedFd<'_>, buffer: &'a mut [u8]) -> Result<Option<&'a 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

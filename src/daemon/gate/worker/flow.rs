@@ -13,7 +13,7 @@ const PIPE: usize = 64 * 1024;
 /// Full reads in a row after which bytes are moved without being read.
 const BULK: u32 = 4;
 /// Turns before others have theirs.
-const TURNS: u32 = 16;
+pub(super) const TURNS: u32 = 16;
 /// Pipes that are kept for the next who needs one.
 const SPARE: usize = 64;
 
@@ -73,6 +73,22 @@ impl Flow {
     /// Nothing more comes.
     pub(super) fn end(&mut self) {
         self.ended = true;
+    }
+
+    /// Whether nothing more comes.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether nothing waits to be sent.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.is_empty() && self.piped.is_none()
+    }
+
+    /// How much memory is taken by what waits to be sent.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.pending.capacity()
     }
 
     /// Whether its end has come and been told.

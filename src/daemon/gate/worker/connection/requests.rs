@@ -3,6 +3,7 @@
 use std::os::fd::AsFd as _;
 
 use super::{After, Connection, End, LOOKED_AT, Phase, Progress, Step, Target, Tools, receive};
+use crate::daemon::gate::worker::flow::TURNS;
 use crate::egress::gate::http::{self, CONTINUE, Form, Head, Host};
 use crate::egress::words::Why;
 use crate::policy::HostName;
@@ -22,11 +23,11 @@ impl Connection {
         let stream = std::mem::take(stream);
         let (name, port) = target.clone();
         let after = if head.is_connect() {
-            self.input.drain(..head.len);
+            self.use_up(head.len);
             After::Tunnel(target)
         } else {
             let forwarded = head.forward(&self.input).unwrap_or_default();
-            self.input.drain(..head.len);
+            self.use_up(head.len);
             After::Requests(stream, target, forwarded, head.expects_continue)
         };
         self.ask(tools, name, port, after);
@@ -35,12 +36,22 @@ impl Connection {
 
     pub(super) fn requests(&mut self, tools: &mut Tools<'_>) -> Result<Step, End> {
         let down = self.answers(tools)?;
-        loop {
+        let up = self.requests_up(tools)?;
+        Ok(match (down, up) {
+            (Progress::Over, _) => Step::Over,
+            (Progress::Again, _) | (_, Progress::Again) => Step::Again,
+            _ => Step::Waits,
+        })
+    }
+
+    /// Moves what the client sends, as far as it may pass.
+    fn requests_up(&mut self, tools: &mut Tools<'_>) -> Result<Progress, End> {
+        for _ in 0..TURNS {
             let Some(upstream) = &self.upstream else { return Err(End::Gone) };
             if self.up.flush(upstream.as_fd())? == Progress::Waits {
-                break;
+                return Ok(Progress::Waits);
             }
-            let Phase::Requests(stream, target, _) = &mut self.phase else { return Ok(Step::Waits) };
+            let Phase::Requests(stream, target, _) = &mut self.phase else { return Ok(Progress::Waits) };
             match stream.step(&self.input) {
                 Ok(http::Step::Pass(len)) => self.send_up(len),
                 Ok(http::Step::Head(head)) => {
@@ -48,33 +59,36 @@ impl Connection {
                         return Err(End::Refused(Why::OtherHost, head.name().map(HostName::to_string)));
                     }
                     if head.expects_continue {
+                        // A client that reads nothing gets no more of these than there is room for.
+                        if !self.down.is_empty() {
+                            return Ok(Progress::Waits);
+                        }
                         self.down.put(CONTINUE);
                     }
                     let forwarded = head.forward(&self.input).unwrap_or_default();
                     stream.allow();
-                    self.input.drain(..head.len);
+                    self.use_up(head.len);
                     self.up.put(&forwarded);
+                    if !self.down.is_empty() {
+                        return Ok(Progress::Again);
+                    }
                 }
                 Ok(http::Step::More) => {
                     if !self.read_client_end_up(tools)? {
-                        break;
+                        return Ok(Progress::Waits);
                     }
                 }
                 // What else comes goes nowhere.
                 Ok(http::Step::End | http::Step::Tunnel) => {
                     self.input.clear();
                     if !self.read_client_end_up(tools)? {
-                        break;
+                        return Ok(Progress::Waits);
                     }
                 }
                 Err(_) => return Err(End::Refused(Why::Broken, None)),
             }
         }
-        Ok(match down {
-            Progress::Over => Step::Over,
-            Progress::Again => Step::Again,
-            Progress::Waits => Step::Waits,
-        })
+        Ok(Progress::Again)
     }
 
     /// Moves what the server sends.
