@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-pub use answer::{RefusedAddress, check_answer};
+pub use answer::{AWS_METADATA, RefusedAddress, check_answer};
 pub use decide::{Decision, NAMED_PORTS, Reason};
 pub use draft::{Draft, NoPreset};
 pub use entry::EntryError;

@@ -5,10 +5,10 @@
 #[expect(dead_code, reason = "other tests use the rest of it")]
 mod lab;
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 
 use agent_sandbox::firewall;
-use agent_sandbox::firewall::plan::{Upstream, plan, plan_in};
+use agent_sandbox::firewall::plan::{Upstream, is_closed_in_audit, plan, plan_in};
 use agent_sandbox::firewall::ruleset::Flow;
 use agent_sandbox::policy::Mode;
 use lab::{Lab, tcp_probe, udp_probe, udp_socket};
@@ -122,23 +122,38 @@ fn audit_mode_lets_tcp_through_and_notes_it_and_nothing_else() {
 
 /// Metadata services hand out a cloud's credentials.
 #[test]
-fn audit_mode_keeps_link_local_addresses_closed() {
+fn audit_mode_keeps_metadata_services_closed() {
     let Some(lab) = Lab::new() else { return };
-    let metadata = "169.254.169.254:8080";
-    let device = |words: &str| {
-        let words: Vec<&str> = words.split(' ').collect();
-        std::process::Command::new("ip").args(words).status().unwrap()
+    let ip = |place: &str, words: &str| {
+        let words = ["-n", place].into_iter().chain(words.split(' '));
+        assert!(std::process::Command::new("ip").args(words).status().unwrap().success());
     };
-    let on = |place: &str, words: &str| format!("-n {place} {words}");
     let (inside, outside) = lab.names();
-    assert!(device(&on(outside, "addr add 169.254.169.254/16 dev eth0")).success());
-    assert!(device(&on(inside, "addr add 169.254.0.2/16 dev eth0")).success());
-    lab.tcp_server(metadata);
-    lab.tcp(metadata).unwrap();
+    let services = [
+        "169.254.169.254",
+        "100.100.100.200",
+        "168.63.129.16",
+        "192.0.0.192",
+        "fd00:ec2::254",
+        "203.0.113.10",
+    ];
+    let targets = services.map(|service| SocketAddr::new(service.parse().unwrap(), 8080).to_string());
+    for (service, target) in services.iter().zip(&targets) {
+        ip(inside, &format!("route add {service} dev eth0"));
+        if *service != "203.0.113.10" {
+            let now = if service.contains(':') { " nodad" } else { "" };
+            ip(outside, &format!("addr add {service} dev eth0{now}"));
+        }
+        lab.tcp_server(target);
+        lab.tcp(target).unwrap();
+    }
     lab.inside(|| firewall::apply(&plan_in(Mode::Audit, &Upstream::None))).unwrap();
-    assert!(lab.tcp(metadata).unwrap_err().contains("refused"));
-    let link_local: IpAddr = "169.254.169.254".parse().unwrap();
-    assert_eq!(noted(&lab, Mode::Audit).iter().filter(|(flow, _)| flow.address == link_local).count(), 1);
+    for (service, target) in services.iter().zip(&targets) {
+        let closed = is_closed_in_audit(service.parse().unwrap());
+        assert_eq!(closed, *service != "203.0.113.10", "{service}");
+        assert_eq!(lab.tcp(target).is_err(), closed, "{service}");
+    }
+    assert_eq!(noted(&lab, Mode::Audit).len(), services.len());
 }
 
 /// Whoever fills the list first cannot then connect without being on it.

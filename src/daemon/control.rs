@@ -5,7 +5,9 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -13,8 +15,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::state::Shared;
 use crate::paths;
 
-/// A client that does not take its answer is dropped after this.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// A client that has not taken its answer by then is dropped.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Clients that are answered at the same time.
+const MOST: usize = 16;
 
 /// Binds the socket in the folder that only root can write.
 pub(super) fn bind() -> anyhow::Result<UnixListener> {
@@ -23,21 +27,63 @@ pub(super) fn bind() -> anyhow::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Answers clients one after the other, for ever.
+/// Answers clients, some at the same time: one that is slow to take its answer holds up nobody.
 pub(super) fn serve(listener: &UnixListener, shared: &Arc<Shared>) {
+    let busy = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming() {
-        let Ok(mut stream) = stream else {
+        let Ok(stream) = stream else {
             // Out of descriptors or memory: give whoever holds them time.
-            std::thread::sleep(PATIENCE);
+            thread::sleep(PATIENCE);
             continue;
         };
         if is_gone(&stream) {
             continue;
         }
-        let _ = stream.set_write_timeout(Some(PATIENCE));
-        if let Ok(mut line) = serde_json::to_vec(&shared.status()) {
-            line.push(b'\n');
-            let _ = stream.write_all(&line);
+        let slot = Slot::take(&busy);
+        let for_client = Arc::clone(shared);
+        let answer = move || {
+            answer(stream, &for_client);
+            drop(slot);
+        };
+        // Where there are many, the next wait until this one is done; where no thread can be had, this one has left.
+        if busy.load(Ordering::Relaxed) > MOST {
+            answer();
+        } else {
+            let _ = thread::Builder::new().name("client".to_owned()).spawn(answer);
+        }
+    }
+}
+
+/// A client's place among those that are answered.
+struct Slot(Arc<AtomicUsize>);
+
+impl Slot {
+    fn take(busy: &Arc<AtomicUsize>) -> Self {
+        busy.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(busy))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn answer(mut stream: UnixStream, shared: &Shared) {
+    let deadline = Instant::now() + PATIENCE;
+    let Ok(mut line) = serde_json::to_vec(&shared.status()) else { return };
+    line.push(b'\n');
+    let mut rest = line.as_slice();
+    while !rest.is_empty() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() || stream.set_write_timeout(Some(left)).is_err() {
+            return;
+        }
+        match stream.write(rest) {
+            Ok(written) => rest = &rest[written..],
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::who;
 use crate::egress::addresses::Addresses;
 use crate::egress::refusals::Refusal;
 use crate::firewall;
-use crate::firewall::plan::MOST_FLOWS;
+use crate::firewall::plan::{MOST_FLOWS, is_closed_in_audit};
 use crate::firewall::ruleset::Flow;
 use crate::policy::{Decision, HostName, Mode};
 
@@ -83,15 +83,12 @@ impl Flows {
 
 /// What the table lets through in audit mode of what it notes.
 fn is_let_through(flow: &Flow) -> bool {
-    let link_local = match flow.address {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    };
-    flow.protocol == TCP && !link_local
+    flow.protocol == TCP && !is_closed_in_audit(flow.address)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::time::{Duration, Instant};
 
     use super::*;
@@ -116,7 +113,7 @@ mod tests {
         let mut of_policy = Addresses::default();
         let record = Record { address: git, ttl: 60 };
         of_policy.learn(&name("git.example"), Ok(vec![record]), Instant::now());
-        let lookup = Lookup::new(Vec::new()).unwrap();
+        let lookup = Lookup::new(Vec::new(), BTreeSet::new()).unwrap();
         lookup.learn(&name("evil.test"), Ok(vec![git, other]), Duration::from_secs(60));
         let shown = |address| name_of(address, &of_policy, &lookup);
         assert_eq!(shown(git), Some(name("git.example")));

@@ -1,6 +1,6 @@
 //! The addresses of a name when somebody wants to get there, kept as long as the DNS answer says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::net::IpAddr;
@@ -24,6 +24,9 @@ const GOOD: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(
 const FAILED: Duration = Duration::from_secs(2);
 /// Names that are asked for at the same time; each takes a thread or three.
 const MAX_ASKING: usize = 16;
+/// Places among these that only the policy's own names get: what is below a wildcard may be anybody's, and never be
+/// answered.
+const OWN: usize = 4;
 /// Names that are kept. A wildcard covers any number.
 const MAX_KNOWN: usize = 1024;
 /// Addresses of one name.
@@ -39,6 +42,8 @@ pub(super) struct Lookup {
     /// The container's resolvers and its hosts file, as they were when the daemon started.
     servers: Vec<IpAddr>,
     hosts: String,
+    /// The policy's own names.
+    own: BTreeSet<HostName>,
 }
 
 /// Who is woken.
@@ -53,8 +58,8 @@ pub(super) enum Woken {
 #[derive(Debug, Default)]
 struct Inner {
     known: BTreeMap<HostName, Known>,
-    /// The name that was learned last for an address, to tell people where packets were for.
-    names: BTreeMap<IpAddr, (HostName, Instant)>,
+    /// The name that leads to an address, to tell people where packets were for; nothing, if several do.
+    names: BTreeMap<IpAddr, (Option<HostName>, Instant)>,
     asking: BTreeMap<HostName, Instant>,
 }
 
@@ -78,13 +83,14 @@ pub(super) enum Answer {
 
 impl Lookup {
     /// Nothing is known yet.
-    pub(super) fn new(servers: Vec<IpAddr>) -> io::Result<Arc<Self>> {
+    pub(super) fn new(servers: Vec<IpAddr>, own: BTreeSet<HostName>) -> io::Result<Arc<Self>> {
         let wake = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         Ok(Arc::new(Self {
             inner: Mutex::default(),
             wakes: [wake()?, wake()?],
             servers,
             hosts: hosts_file(),
+            own,
         }))
     }
 
@@ -117,7 +123,8 @@ impl Lookup {
             };
         }
         // Who finds no place looks again when somebody else is done.
-        if !inner.asking.contains_key(name) && inner.asking.len() < MAX_ASKING {
+        let most = if self.own.contains(name) { MAX_ASKING } else { MAX_ASKING - OWN };
+        if !inner.asking.contains_key(name) && inner.asking.len() < most {
             inner.asking.insert(name.clone(), now);
             drop(inner);
             self.ask(name);
@@ -125,9 +132,9 @@ impl Lookup {
         Answer::Pending
     }
 
-    /// The name that was looked up last and leads to an address.
+    /// The one name that was looked up and leads to an address.
     pub(super) fn name_of(&self, address: IpAddr) -> Option<HostName> {
-        self.lock().names.get(&address).map(|(name, _)| name.clone())
+        self.lock().names.get(&address)?.0.clone()
     }
 
     fn ask(self: &Arc<Self>, name: &HostName) {
@@ -154,7 +161,11 @@ impl Lookup {
             }
         }
         for address in answer.iter().flatten() {
-            inner.names.insert(*address, (name.clone(), now));
+            let (named, since) = inner.names.entry(*address).or_insert_with(|| (Some(name.clone()), now));
+            if named.as_ref() != Some(name) {
+                *named = None;
+            }
+            *since = now;
         }
         while inner.names.len() > MAX_NAMED {
             let oldest = inner.names.iter().min_by_key(|(_, (_, since))| *since).map(|(address, _)| *address);
@@ -263,7 +274,7 @@ mod tests {
 
     #[test]
     fn what_is_known_is_not_asked_for_again() {
-        let lookup = Lookup::new(Vec::new()).unwrap();
+        let lookup = Lookup::new(Vec::new(), BTreeSet::new()).unwrap();
         let name = HostName::parse("a.example").unwrap();
         let address: IpAddr = "203.0.113.1".parse().unwrap();
         lookup.learn(&name, Ok(vec![address]), Duration::from_secs(60));

@@ -61,6 +61,7 @@ fn set_up() -> anyhow::Result<Arc<Shared>> {
             open
         }
     };
+    let own = policy.hosts().into_keys().cloned().collect();
     let shared = Arc::new(Shared {
         policy,
         inner: Mutex::new(Inner {
@@ -74,7 +75,7 @@ fn set_up() -> anyhow::Result<Arc<Shared>> {
         }),
         dns: Dns::new().context("eventfd")?,
         gate: Gate::default(),
-        lookup: Lookup::new(resolvers.servers).context("eventfd")?,
+        lookup: Lookup::new(resolvers.servers, own).context("eventfd")?,
         refused: Refused::default(),
         flows: Mutex::default(),
     });

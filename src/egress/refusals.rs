@@ -31,7 +31,7 @@ pub enum Refusal {
     Flow {
         /// Where they were for.
         flow: Flow,
-        /// The name that was looked up last and leads there, and why it may not be reached at that port; nothing, if
+        /// The one name that was looked up and leads there, and why it may not be reached at that port; nothing, if
         /// it may, but not at that address.
         name: Option<(HostName, Option<Reason>)>,
         /// Whether they were let through all the same, in audit mode.
@@ -72,7 +72,7 @@ impl Refusal {
                 "in the policy, but this address was not open at that time".to_owned()
             }
             Self::Flow { flow: Flow { protocol: TCP, .. }, name: None, .. } => {
-                "connections go by name, and no name that was looked up leads there".to_owned()
+                "connections go by name, and no single name that was looked up leads there".to_owned()
             }
             Self::Flow { flow: Flow { protocol: UDP, port: 443, .. }, .. } => {
                 "only TCP may leave; programs go on over TCP where QUIC is refused".to_owned()
@@ -373,7 +373,7 @@ mod tests {
             ),
             (
                 flow(6, 22, None, false),
-                "refused 203.0.113.7, port 22: connections go by name, and no name that was looked up leads there",
+                "refused 203.0.113.7, port 22: connections go by name, and no single name that was looked up leads there",
             ),
             (
                 flow(17, 443, None, false),

@@ -1,12 +1,12 @@
 //! The plan: which rules hold. Pure; a table's text is in `ARCHITECTURE.md`.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::ruleset::{
     AddressOf, BaseChain, Chain, ChainKind, CmpOp, Expr, Family, Holds, InetHook, MetaKey, PayloadBase, REG,
     Register, RejectWith, Ruleset, Set, Verdict,
 };
-use crate::policy::Mode;
+use crate::policy::{AWS_METADATA, Mode};
 
 /// Name of the table; nothing else in the container uses it, and no other table is touched.
 pub const TABLE: &str = "agent_sandbox";
@@ -167,9 +167,11 @@ fn output(mode: Mode) -> Vec<Vec<Expr>> {
         vec![jump(NOTE)],
     ]);
     if mode == Mode::Audit {
-        // What an entry of the policy could allow: TCP, and not to a cloud's metadata or a neighbour without an address.
+        // What an entry of the policy could allow: TCP, and not to a cloud's metadata.
         rules.extend(
-            link_local().into_iter().flat_map(|to| refuse().map(|refusal| [to.clone(), refusal].concat())),
+            closed_in_audit()
+                .into_iter()
+                .flat_map(|to| refuse().map(|refusal| [to.clone(), refusal].concat())),
         );
         rules.extend(accept_noted());
     }
@@ -182,7 +184,9 @@ fn output(mode: Mode) -> Vec<Vec<Expr>> {
 fn note() -> Vec<Vec<Expr>> {
     let mut rules = Vec::new();
     for set in NOTED {
-        for (only, has_port) in [(l4(TCP), true), (l4(UDP), true), (not(&[TCP, UDP]), false)] {
+        // What comes after a connection's first packet is late, as where the other side ended it.
+        let first = [l4(TCP), syn_alone()].concat();
+        for (only, has_port) in [(first, true), (l4(UDP), true), (not(&[TCP, UDP]), false)] {
             let note = Expr::Note { set: set.name.to_owned(), from: REG, seconds: FLOW_SECONDS };
             rules.push(rule(&[flow_key(set, only, has_port), vec![note]]));
         }
@@ -194,7 +198,8 @@ fn note() -> Vec<Vec<Expr>> {
 fn accept_noted() -> Vec<Vec<Expr>> {
     let accept_those_in = |set: Set| {
         let noted = vec![Expr::Lookup { set: set.name.to_owned(), from: REG }];
-        rule(&[flow_key(set, l4(TCP), true), noted, mark_connection(), vec![accept()]])
+        let first = [l4(TCP), syn_alone()].concat();
+        rule(&[flow_key(set, first, true), noted, mark_connection(), vec![accept()]])
     };
     NOTED.map(accept_those_in).to_vec()
 }
@@ -220,19 +225,47 @@ fn flow_key(set: Set, only: Vec<Expr>, has_port: bool) -> Vec<Expr> {
     rule(&[meta_is(MetaKey::NfProto, vec![nfproto]), one_host(), only, key])
 }
 
-/// Link-local destinations (RFC 3927, RFC 4291 section 2.5.6).
-fn link_local() -> [Vec<Expr>; 2] {
-    [(NFPROTO_IPV4, 16, [255, 255], [169, 254]), (NFPROTO_IPV6, 24, [0xff, 0xc0], [0xfe, 0x80])].map(
-        |(nfproto, offset, mask, prefix)| {
-            let mut exprs = meta_is(MetaKey::NfProto, vec![nfproto]);
-            exprs.extend([
-                Expr::Payload { base: PayloadBase::Network, offset, len: 2, to: REG },
-                Expr::Mask { register: REG, mask: mask.to_vec() },
-                Expr::Cmp { from: REG, op: CmpOp::Eq, data: prefix.to_vec() },
-            ]);
-            exprs
-        },
-    )
+/// What audit mode keeps closed, each a mask and the address behind it: link-local addresses (RFC 3927, RFC 4291 section
+/// 2.5.6), and others where clouds have their metadata and host services. No name may lead there, either.
+const CLOSED4: [([u8; 4], [u8; 4]); 4] = [
+    ([255, 255, 0, 0], [169, 254, 0, 0]),
+    ([255, 192, 0, 0], [100, 64, 0, 0]),
+    ([255, 255, 255, 0], [192, 0, 0, 0]),
+    ([255; 4], [168, 63, 129, 16]),
+];
+const CLOSED6: [([u8; 16], [u8; 16]); 2] = [
+    (
+        [0xff, 0xc0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    ),
+    ([255; 16], AWS_METADATA.octets()),
+];
+
+/// Whether audit mode keeps an address closed.
+pub fn is_closed_in_audit(address: IpAddr) -> bool {
+    let within = |mask: &[u8], prefix: &[u8], octets: &[u8]| {
+        octets.iter().zip(mask).map(|(octet, mask)| octet & mask).eq(prefix.iter().copied())
+    };
+    match address {
+        IpAddr::V4(v4) => CLOSED4.iter().any(|(mask, prefix)| within(mask, prefix, &v4.octets())),
+        IpAddr::V6(v6) => CLOSED6.iter().any(|(mask, prefix)| within(mask, prefix, &v6.octets())),
+    }
+}
+
+fn closed_in_audit() -> Vec<Vec<Expr>> {
+    let v4 = CLOSED4.iter().map(|(mask, prefix)| (NFPROTO_IPV4, 16, mask.to_vec(), prefix.to_vec()));
+    let v6 = CLOSED6.iter().map(|(mask, prefix)| (NFPROTO_IPV6, 24, mask.to_vec(), prefix.to_vec()));
+    let to = |(nfproto, offset, mask, prefix): (u8, u32, Vec<u8>, Vec<u8>)| {
+        let mut exprs = meta_is(MetaKey::NfProto, vec![nfproto]);
+        let len = u32::try_from(mask.len()).unwrap_or(u32::MAX);
+        exprs.extend([
+            Expr::Payload { base: PayloadBase::Network, offset, len, to: REG },
+            Expr::Mask { register: REG, mask },
+            Expr::Cmp { from: REG, op: CmpOp::Eq, data: prefix },
+        ]);
+        exprs
+    };
+    v4.chain(v6).map(to).collect()
 }
 
 /// Marks the connections that others begin with us, so that we may answer: TCP, and pings. What was open before the
