@@ -1,0 +1,244 @@
+//! `bench egress`: the gate beside Debian's haproxy, which reads the hello's name as well, and the DNS filter beside
+//! dnsmasq.
+//!
+//! All of it runs in network namespaces without a way out: ours behind its table, as in a container, the peers behind a
+//! redirect to them, and for what is added to a connection's time a third place with nothing between. They take turns,
+//! so that whatever else the machine does falls on all of them.
+
+pub mod figures;
+mod hello;
+mod lab;
+mod load;
+mod peers;
+mod server;
+
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::arch::Arch;
+use crate::cli::BenchArgs;
+use crate::{apt, build, terminal};
+use figures::{Kind, Row};
+use hello::Purpose;
+use lab::Lab;
+use peers::{NAME, Running};
+use server::Counter;
+
+const HAPROXY: &str = "haproxy";
+const DNSMASQ: &str = "dnsmasq";
+/// How long a program may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Descriptors of this process: both ends of all idle connections, and some.
+const DESCRIPTORS: u64 = 16_384;
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+struct Amounts {
+    /// How long each flow, and each flood of connections or questions, is measured.
+    time: Duration,
+    round_trips: usize,
+    first_bytes: usize,
+    idle: usize,
+}
+
+const USUAL: Amounts =
+    Amounts { time: Duration::from_millis(600), round_trips: 3000, first_bytes: 600, idle: 1000 };
+/// So little that it shows no more than that all of it works.
+const QUICK: Amounts =
+    Amounts { time: Duration::from_millis(100), round_trips: 200, first_bytes: 100, idle: 100 };
+
+/// One place in which is measured.
+struct Place {
+    lab: Lab,
+    /// Bytes that its servers have received.
+    received: Counter,
+    running: Option<Running>,
+}
+
+struct Places {
+    ours: Place,
+    theirs: Place,
+    direct: Place,
+    hello: Vec<u8>,
+    amounts: Amounts,
+}
+
+/// Runs it.
+pub(super) fn run(args: &BenchArgs, runs: u32) -> anyhow::Result<()> {
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "`bench egress` makes network namespaces, which takes root; run it with sudo"
+    );
+    apt::ensure(&["iproute2", "nftables", "haproxy", "dnsmasq-base"])?;
+    let sandboxd = match &args.sandboxd {
+        Some(path) => path.canonicalize().with_context(|| path.display().to_string())?,
+        None => built()?,
+    };
+    let (amounts, runs) = if args.quick { (QUICK, 1) } else { (USUAL, runs) };
+    let most = getrlimit(Resource::Nofile).maximum;
+    let enough = most.map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));
+    setrlimit(Resource::Nofile, Rlimit { current: Some(enough), maximum: most })?;
+
+    let places = Places::open(&sandboxd, amounts)?;
+    let mut rows = rows(amounts);
+    // The first round warms up.
+    for round in 0..=runs {
+        let mut measured = places.round(round % 2 == 0)?.into_iter();
+        for (row, [ours, theirs, direct]) in
+            rows.iter_mut().zip(&mut measured).filter(|_| round > 0 || args.quick)
+        {
+            row.ours.push(ours);
+            row.theirs.push(theirs);
+            row.direct.extend(direct.is_finite().then_some(direct));
+        }
+        terminal::note(format_args!("round {round} of {runs} is done"));
+        if args.quick {
+            break;
+        }
+    }
+    terminal::result(if args.json { figures::json(&rows, runs) } else { figures::table(&rows) })
+}
+
+/// The daemon as it is shipped.
+fn built() -> anyhow::Result<PathBuf> {
+    let arch = Arch::host().context("this machine's architecture has no binaries")?;
+    let mut built = build::build(&[arch], None)?.into_iter();
+    Ok(built.find(|built| built.name == "sandboxd").context("the build made no sandboxd")?.path)
+}
+
+const FLOWS: [(usize, Purpose); 6] = [
+    (1, Purpose::Down),
+    (1, Purpose::Up),
+    (1, Purpose::Both),
+    (64, Purpose::Down),
+    (64, Purpose::Up),
+    (64, Purpose::Both),
+];
+
+fn rows(amounts: Amounts) -> Vec<Row> {
+    let flows = FLOWS.iter().map(|(count, purpose)| {
+        let way = match purpose {
+            Purpose::Down => "to the client",
+            Purpose::Up => "to the server",
+            Purpose::Both | Purpose::Echo => "both ways",
+        };
+        let plural = if *count == 1 { "" } else { "s" };
+        Row::new(format!("{count} connection{plural}, {way}"), Kind::Throughput, HAPROXY)
+    });
+    let mut rows: Vec<Row> = flows.collect();
+    rows.push(Row::new("connections made", Kind::Rate, HAPROXY));
+    for what in ["small request", "connect to first byte"] {
+        rows.push(Row::new(format!("{what}, median"), Kind::Time, HAPROXY));
+        rows.push(Row::new(format!("{what}, 99 %"), Kind::SlowTime, HAPROXY));
+    }
+    rows.push(Row::new("cached DNS answers", Kind::Rate, DNSMASQ));
+    rows.push(Row::new(format!("memory with {} idle connections", amounts.idle), Kind::Memory, HAPROXY));
+    rows
+}
+
+impl Places {
+    fn open(sandboxd: &std::path::Path, amounts: Amounts) -> anyhow::Result<Self> {
+        let hello = hello::for_host(NAME)?;
+        let place = |name: &str, start: &dyn Fn(&Lab) -> anyhow::Result<Option<Running>>| {
+            let lab = Lab::new(name)?;
+            let received = server::start(&lab, hello.len())?;
+            let running = start(&lab)?;
+            if running.is_some() {
+                lab.forget_ended_connections()?;
+            }
+            let deadline = Instant::now() + PATIENCE;
+            while let Err(error) = lab.inside(|| load::open(&hello))? {
+                ensure!(Instant::now() < deadline, "nothing comes through ({name}): {error:#}");
+                thread::sleep(Duration::from_millis(50));
+            }
+            while running.is_some() && !lab.inside(load::names_are_known)? {
+                ensure!(Instant::now() < deadline, "no names are answered ({name})");
+                thread::sleep(Duration::from_millis(50));
+            }
+            anyhow::Ok(Place { lab, received, running })
+        };
+        Ok(Self {
+            ours: place("ours", &|lab| peers::ours(lab, sandboxd).map(Some))?,
+            theirs: place("peers", &|lab| peers::theirs(lab).map(Some))?,
+            direct: place("direct", &|_| Ok(None))?,
+            amounts,
+            hello,
+        })
+    }
+
+    /// A figure for each row: ours, the peer's, and with nothing between.
+    fn round(&self, ours_first: bool) -> anyhow::Result<Vec<[f64; 3]>> {
+        let mut all = Vec::new();
+        for (count, purpose) in FLOWS {
+            all.push(self.in_turn(ours_first, |place| {
+                load::throughput(&self.hello, count, purpose, &place.received, self.amounts.time)
+            })?);
+        }
+        all.push(self.in_turn(ours_first, |_| load::set_ups(&self.hello, self.amounts.time))?);
+        let (count, connects) = (self.amounts.round_trips, self.amounts.first_bytes);
+        all.extend(self.times(ours_first, || load::round_trips(&self.hello, count))?);
+        all.extend(self.times(ours_first, || load::first_bytes(&self.hello, connects))?);
+        all.push(self.in_turn(ours_first, |_| load::questions(self.amounts.time))?);
+        let memory = |place: &Place| {
+            let connections = place.lab.inside(|| load::idle(&self.hello, self.amounts.idle))??;
+            thread::sleep(Duration::from_millis(100));
+            let resident = place.running.as_ref().context("a program")?.resident()?;
+            drop(connections);
+            #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+            anyhow::Ok(resident as f64)
+        };
+        all.push([memory(&self.ours)?, memory(&self.theirs)?, f64::NAN]);
+        Ok(all)
+    }
+
+    /// One after the other, each in its place.
+    fn in_turn(
+        &self,
+        ours_first: bool,
+        work: impl Fn(&Place) -> anyhow::Result<f64> + Sync,
+    ) -> anyhow::Result<[f64; 3]> {
+        let at = |place: &Place| {
+            let figure = place.lab.inside(|| work(place))?;
+            // Whatever is still on its way belongs to nobody.
+            thread::sleep(Duration::from_millis(20));
+            figure
+        };
+        if ours_first {
+            let ours = at(&self.ours)?;
+            Ok([ours, at(&self.theirs)?, f64::NAN])
+        } else {
+            let theirs = at(&self.theirs)?;
+            Ok([at(&self.ours)?, theirs, f64::NAN])
+        }
+    }
+
+    /// The median of some times, and the one that 99 of a hundred do not exceed.
+    fn times(
+        &self,
+        ours_first: bool,
+        work: impl Fn() -> anyhow::Result<Vec<Duration>> + Sync,
+    ) -> anyhow::Result<[[f64; 3]; 2]> {
+        let at = |place: &Place| {
+            let mut times = place.lab.inside(&work)??;
+            times.sort_unstable();
+            let of = |percent: usize| {
+                let index = (times.len() * percent).div_ceil(100).saturating_sub(1);
+                times.get(index).map_or(f64::NAN, Duration::as_secs_f64)
+            };
+            anyhow::Ok([of(50), of(99)])
+        };
+        let direct = at(&self.direct)?;
+        let (ours, theirs) = if ours_first {
+            let ours = at(&self.ours)?;
+            (ours, at(&self.theirs)?)
+        } else {
+            let theirs = at(&self.theirs)?;
+            (at(&self.ours)?, theirs)
+        };
+        Ok([0, 1].map(|which| [ours[which], theirs[which], direct[which]]))
+    }
+}
