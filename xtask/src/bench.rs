@@ -18,9 +18,10 @@ const EGRESSES: u32 = 9;
 /// The verb.
 pub fn verb(args: &BenchArgs) -> anyhow::Result<()> {
     let runs = |usual: u32| args.runs.unwrap_or(usual).max(1);
+    let only_egress = args.json || args.quick || args.filter.is_some() || args.sandboxd.is_some();
     ensure!(
-        args.name == BenchName::Egress || !(args.json || args.quick || args.sandboxd.is_some()),
-        "--json, --quick and --sandboxd belong to `bench egress`"
+        args.name == BenchName::Egress || !only_egress,
+        "--quick, --filter, --json and --sandboxd belong to `bench egress`"
     );
     match args.name {
         BenchName::Start => start::run(runs(STARTS)),

@@ -398,6 +398,9 @@ pub struct BenchArgs {
     /// Of egress: so little that it shows no more than that all of it works
     #[arg(long, conflicts_with = "runs")]
     pub quick: bool,
+    /// Of egress: only cases whose name contains this
+    #[arg(long)]
+    pub filter: Option<String>,
     /// Of egress: nothing but JSON on standard output
     #[arg(long)]
     pub json: bool,

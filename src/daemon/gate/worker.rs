@@ -61,7 +61,7 @@ pub(in crate::daemon) fn run() -> anyhow::Result<()> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     for (number, (_, listener)) in listeners.iter().enumerate() {
         let token = epoll::EventData::new_u64(LISTENER + number as u64);
-        epoll::add(&epoll, listener, token, epoll::EventFlags::IN)?;
+        epoll::add(&epoll, listener, token, LISTENED)?;
     }
     epoll::add(&epoll, control.as_fd(), epoll::EventData::new_u64(CONTROL), epoll::EventFlags::IN)?;
     let mut worker = Worker {
@@ -95,8 +95,14 @@ pub(in crate::daemon) fn run() -> anyhow::Result<()> {
                         return Ok(());
                     }
                 }
-                token if token >= LISTENER => worker.accept(usize::try_from(token - LISTENER)?),
-                token => worker.step(Key::from(token)),
+                token if token >= LISTENER => worker.accept(usize::try_from(token - LISTENER)?)?,
+                token => {
+                    let key = Key::from(token);
+                    if let Some(connection) = worker.slots.get(key) {
+                        connection.stir(Key::is_upstream(token), event.flags);
+                    }
+                    worker.step(key);
+                }
             }
         }
         let now = Instant::now();
@@ -181,7 +187,16 @@ impl Worker<'_> {
         }
     }
 
-    fn accept(&mut self, number: usize) {
+    /// Takes in who is new, and goes to the end of the line of workers that the next one is offered to.
+    fn accept(&mut self, number: usize) -> anyhow::Result<()> {
+        self.take_in(number);
+        let Some((_, listener)) = self.listeners.get(number) else { return Ok(()) };
+        epoll::delete(&self.epoll, listener)?;
+        let token = epoll::EventData::new_u64(LISTENER + number as u64);
+        epoll::add(&self.epoll, listener, token, LISTENED).context("listen")
+    }
+
+    fn take_in(&mut self, number: usize) {
         for _ in 0..TURN {
             let Some((kind, listener)) = self.listeners.get(number) else { return };
             let kind = *kind;
@@ -271,6 +286,9 @@ impl Worker<'_> {
         send(self.control, &word.encode(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL).is_ok()
     }
 }
+
+/// Somebody new is told to one of the workers, the one that waits longest.
+const LISTENED: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags::EXCLUSIVE);
 
 /// Told once for each change: a step always goes as far as it gets.
 const WATCHED: epoll::EventFlags = epoll::EventFlags::IN

@@ -83,23 +83,25 @@ pub(super) fn run(args: &BenchArgs, runs: u32) -> anyhow::Result<()> {
     let enough = most.map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));
     setrlimit(Resource::Nofile, Rlimit { current: Some(enough), maximum: most })?;
 
+    let wanted =
+        |rows: &[Row]| args.filter.as_ref().is_none_or(|text| rows.iter().any(|row| row.case.contains(text)));
+    let mut cases: Vec<(Case, Vec<Row>)> = CASES.map(|case| (case, case.rows(amounts))).into();
+    cases.retain(|(_, rows)| wanted(rows));
+    ensure!(!cases.is_empty(), "no case of `bench egress` has that in its name");
     let places = Places::open(&sandboxd, amounts)?;
-    let mut rows = rows(amounts);
     // The first round warms up.
-    for round in 0..=runs {
-        let mut measured = places.round(round % 2 == 0)?.into_iter();
-        for (row, [ours, theirs, direct]) in
-            rows.iter_mut().zip(&mut measured).filter(|_| round > 0 || args.quick)
-        {
-            row.ours.push(ours);
-            row.theirs.push(theirs);
-            row.direct.extend(direct.is_finite().then_some(direct));
+    for round in u32::from(args.quick)..=runs {
+        for (case, rows) in &mut cases {
+            let figures = places.measure(*case, round % 2 == 0)?;
+            for (row, [ours, theirs, direct]) in rows.iter_mut().zip(figures).filter(|_| round > 0) {
+                row.ours.push(ours);
+                row.theirs.push(theirs);
+                row.direct.extend(direct.is_finite().then_some(direct));
+            }
         }
         terminal::note(format_args!("round {round} of {runs} is done"));
-        if args.quick {
-            break;
-        }
     }
+    let rows: Vec<Row> = cases.into_iter().flat_map(|(_, rows)| rows).collect();
     terminal::result(if args.json { figures::json(&rows, runs) } else { figures::table(&rows) })
 }
 
@@ -110,34 +112,59 @@ fn built() -> anyhow::Result<PathBuf> {
     Ok(built.find(|built| built.name == "sandboxd").context("the build made no sandboxd")?.path)
 }
 
-const FLOWS: [(usize, Purpose); 6] = [
-    (1, Purpose::Down),
-    (1, Purpose::Up),
-    (1, Purpose::Both),
-    (64, Purpose::Down),
-    (64, Purpose::Up),
-    (64, Purpose::Both),
+/// What is measured at once.
+#[derive(Debug, Clone, Copy)]
+enum Case {
+    /// Bytes over so many connections.
+    Flow(usize, Purpose),
+    SetUps,
+    RoundTrips,
+    FirstBytes,
+    Questions,
+    Memory,
+}
+
+const CASES: [Case; 11] = [
+    Case::Flow(1, Purpose::Down),
+    Case::Flow(1, Purpose::Up),
+    Case::Flow(1, Purpose::Both),
+    Case::Flow(64, Purpose::Down),
+    Case::Flow(64, Purpose::Up),
+    Case::Flow(64, Purpose::Both),
+    Case::SetUps,
+    Case::RoundTrips,
+    Case::FirstBytes,
+    Case::Questions,
+    Case::Memory,
 ];
 
-fn rows(amounts: Amounts) -> Vec<Row> {
-    let flows = FLOWS.iter().map(|(count, purpose)| {
-        let way = match purpose {
-            Purpose::Down => "to the client",
-            Purpose::Up => "to the server",
-            Purpose::Both | Purpose::Echo => "both ways",
+impl Case {
+    /// The table's lines for it.
+    fn rows(self, amounts: Amounts) -> Vec<Row> {
+        let times = |what: &str| {
+            let row = |which: &str, kind| Row::new(format!("{what}, {which}"), kind, HAPROXY);
+            vec![row("median", Kind::Time), row("99 %", Kind::SlowTime)]
         };
-        let plural = if *count == 1 { "" } else { "s" };
-        Row::new(format!("{count} connection{plural}, {way}"), Kind::Throughput, HAPROXY)
-    });
-    let mut rows: Vec<Row> = flows.collect();
-    rows.push(Row::new("connections made", Kind::Rate, HAPROXY));
-    for what in ["small request", "connect to first byte"] {
-        rows.push(Row::new(format!("{what}, median"), Kind::Time, HAPROXY));
-        rows.push(Row::new(format!("{what}, 99 %"), Kind::SlowTime, HAPROXY));
+        match self {
+            Self::Flow(count, purpose) => {
+                let way = match purpose {
+                    Purpose::Down => "to the client",
+                    Purpose::Up => "to the server",
+                    Purpose::Both | Purpose::Echo => "both ways",
+                };
+                let plural = if count == 1 { "" } else { "s" };
+                vec![Row::new(format!("{count} connection{plural}, {way}"), Kind::Throughput, HAPROXY)]
+            }
+            Self::SetUps => vec![Row::new("connections made", Kind::Rate, HAPROXY)],
+            Self::RoundTrips => times("small request"),
+            Self::FirstBytes => times("connect to first byte"),
+            Self::Questions => vec![Row::new("cached DNS answers", Kind::Rate, DNSMASQ)],
+            Self::Memory => {
+                let case = format!("memory with {} idle connections", amounts.idle);
+                vec![Row::new(case, Kind::Memory, HAPROXY)]
+            }
+        }
     }
-    rows.push(Row::new("cached DNS answers", Kind::Rate, DNSMASQ));
-    rows.push(Row::new(format!("memory with {} idle connections", amounts.idle), Kind::Memory, HAPROXY));
-    rows
 }
 
 impl Places {
@@ -170,36 +197,36 @@ impl Places {
         })
     }
 
-    /// A figure for each row: ours, the peer's, and with nothing between.
-    fn round(&self, ours_first: bool) -> anyhow::Result<Vec<[f64; 3]>> {
-        let mut all = Vec::new();
-        for (count, purpose) in FLOWS {
-            all.push(self.in_turn(ours_first, |place| {
-                load::throughput(&self.hello, count, purpose, &place.received, self.amounts.time)
-            })?);
-        }
-        all.push(self.in_turn(ours_first, |_| load::set_ups(&self.hello, self.amounts.time))?);
-        let (count, connects) = (self.amounts.round_trips, self.amounts.first_bytes);
-        all.extend(self.times(ours_first, || load::round_trips(&self.hello, count))?);
-        all.extend(self.times(ours_first, || load::first_bytes(&self.hello, connects))?);
-        all.push(self.in_turn(ours_first, |_| load::questions(self.amounts.time))?);
-        let memory = |place: &Place| {
-            let connections = place.lab.inside(|| load::idle(&self.hello, self.amounts.idle))??;
-            thread::sleep(Duration::from_millis(100));
-            let resident = place.running.as_ref().context("a program")?.resident()?;
-            drop(connections);
-            #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-            anyhow::Ok(resident as f64)
+    /// A figure for each of the case's rows: ours, the peer's, and with nothing between.
+    fn measure(&self, case: Case, ours_first: bool) -> anyhow::Result<Vec<[f64; 3]>> {
+        let (hello, amounts) = (&self.hello, self.amounts);
+        let one = |work: &(dyn Fn(&Place) -> anyhow::Result<f64> + Sync)| {
+            self.in_turn(ours_first, work).map(|figures| vec![figures])
         };
-        all.push([memory(&self.ours)?, memory(&self.theirs)?, f64::NAN]);
-        Ok(all)
+        match case {
+            Case::Flow(count, purpose) => {
+                one(&|place| load::throughput(hello, count, purpose, &place.received, amounts.time))
+            }
+            Case::SetUps => one(&|_| load::set_ups(hello, amounts.time)),
+            Case::RoundTrips => self.times(ours_first, || load::round_trips(hello, amounts.round_trips)),
+            Case::FirstBytes => self.times(ours_first, || load::first_bytes(hello, amounts.first_bytes)),
+            Case::Questions => one(&|_| load::questions(amounts.time)),
+            Case::Memory => one(&|place| {
+                let connections = load::idle(hello, amounts.idle)?;
+                thread::sleep(Duration::from_millis(100));
+                let resident = place.running.as_ref().context("a program")?.resident()?;
+                drop(connections);
+                #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+                Ok(resident as f64)
+            }),
+        }
     }
 
     /// One after the other, each in its place.
     fn in_turn(
         &self,
         ours_first: bool,
-        work: impl Fn(&Place) -> anyhow::Result<f64> + Sync,
+        work: &(dyn Fn(&Place) -> anyhow::Result<f64> + Sync),
     ) -> anyhow::Result<[f64; 3]> {
         let at = |place: &Place| {
             let figure = place.lab.inside(|| work(place))?;
@@ -221,7 +248,7 @@ impl Places {
         &self,
         ours_first: bool,
         work: impl Fn() -> anyhow::Result<Vec<Duration>> + Sync,
-    ) -> anyhow::Result<[[f64; 3]; 2]> {
+    ) -> anyhow::Result<Vec<[f64; 3]>> {
         let at = |place: &Place| {
             let mut times = place.lab.inside(&work)??;
             times.sort_unstable();
@@ -239,6 +266,6 @@ impl Places {
             let theirs = at(&self.theirs)?;
             (at(&self.ours)?, theirs)
         };
-        Ok([0, 1].map(|which| [ours[which], theirs[which], direct[which]]))
+        Ok([0, 1].map(|which| [ours[which], theirs[which], direct[which]]).to_vec())
     }
 }

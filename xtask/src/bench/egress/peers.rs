@@ -135,8 +135,9 @@ pub(super) fn theirs(lab: &Lab) -> anyhow::Result<Running> {
     fs::write(&config, haproxy_config(threads))?;
     let mut running = Running { children: Vec::new(), folder };
     let as_user = |program: &str| {
-        let mut command = lab.command("setpriv");
-        command.args(["--reuid", USER, "--regid", USER, "--clear-groups", program]);
+        let mut command = lab.command("setsid");
+        // A session of its own, as the daemon has: the kernel shares the processors out among sessions.
+        command.args(["setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", program]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
     };
