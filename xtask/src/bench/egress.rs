@@ -1,9 +1,9 @@
 //! `bench egress`: the gate beside Debian's haproxy, which reads the hello's name as well, and the DNS filter beside
 //! dnsmasq.
 //!
-//! All of it runs in network namespaces without a way out: ours behind its table, as in a container, the peers behind a
-//! redirect to them, and for what is added to a connection's time a third place with nothing between. They take turns,
-//! so that whatever else the machine does falls on all of them.
+//! All of it runs in network namespaces without a way out: ours as in a container, the peers on the same ports behind
+//! the same table, and for what is added to a connection's time a third place with nothing between. They take turns, so
+//! that whatever else the machine does falls on all of them.
 
 pub mod figures;
 mod hello;
@@ -188,9 +188,10 @@ impl Places {
             }
             anyhow::Ok(Place { lab, received, running })
         };
+        let ours = place("ours", &|lab| peers::ours(lab, sandboxd).map(Some))?;
         Ok(Self {
-            ours: place("ours", &|lab| peers::ours(lab, sandboxd).map(Some))?,
-            theirs: place("peers", &|lab| peers::theirs(lab).map(Some))?,
+            theirs: place("peers", &|lab| peers::theirs(lab, &ours.lab).map(Some))?,
+            ours,
             direct: place("direct", &|_| Ok(None))?,
             amounts,
             hello,

@@ -18,13 +18,22 @@ const TURNS: u32 = 16;
 /// Pipes that are kept for the next who needs one.
 const SPARE: usize = 64;
 
+/// What is known of the sender.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Source {
+    /// There may be something to read.
+    #[default]
+    Open,
+    /// There is nothing until the kernel says so.
+    Drained,
+    /// It has said that it has come to its end, or has failed: it is read until then.
+    Ending,
+}
+
 /// One direction.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
-    /// There is nothing to read until the kernel says so.
-    drained: bool,
-    /// The sender has said that it has come to its end, or has failed: it is read until then.
-    ending: bool,
+    source: Source,
     /// Read, and not sent yet.
     pending: Vec<u8>,
     /// Bytes that wait in a pipe.
@@ -77,8 +86,18 @@ impl Flow {
 
     /// The kernel says that there is something to read, or an end.
     pub(super) fn stir(&mut self, ending: bool) {
-        self.drained = false;
-        self.ending |= ending;
+        if ending {
+            self.source = Source::Ending;
+        } else if self.source == Source::Drained {
+            self.source = Source::Open;
+        }
+    }
+
+    /// Nothing is left for now.
+    fn drained(&mut self) {
+        if self.source == Source::Open {
+            self.source = Source::Drained;
+        }
     }
 
     /// Nothing more comes.
@@ -124,14 +143,13 @@ impl Flow {
         pipes: &mut Pipes,
     ) -> Result<Progress, Errno> {
         for _ in 0..TURNS {
-            if self.drained && !self.ended && self.pending.is_empty() && self.piped.is_none() {
+            let drained = self.source == Source::Drained && !self.ended;
+            if drained && self.pending.is_empty() && self.piped.is_none() {
                 return Ok(Progress::Waits);
             }
             if self.piped.is_some() {
-                if !self.drain(to, pipes)? {
-                    return Ok(Progress::Waits);
-                }
-                continue;
+                // More gathers while others have their turn, and is moved at once.
+                return Ok(if self.drain(to, pipes)? { Progress::Again } else { Progress::Waits });
             }
             match self.flush(to)? {
                 Progress::Again => {}
@@ -155,7 +173,7 @@ impl Flow {
             }
             Ok((_, len)) => len,
             Err(Errno::AGAIN) => {
-                self.drained = true;
+                self.drained();
                 return Ok(false);
             }
             Err(Errno::INTR) => return Ok(true),
@@ -163,7 +181,9 @@ impl Flow {
         };
         self.large = if len >= LARGE { self.large + 1 } else { 0 };
         // What comes after it is told anew (epoll(7), "Do I need to continuously read"); an end may have been already.
-        self.drained = len < buffer.len() && !self.ending;
+        if len < buffer.len() {
+            self.drained();
+        }
         let sent = match send(to, &buffer[..len], SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
             Ok(sent) => sent,
             Err(Errno::AGAIN | Errno::INTR) => 0,
@@ -191,7 +211,7 @@ impl Flow {
                 Ok(true)
             }
             Err(Errno::AGAIN) => {
-                self.drained = true;
+                self.drained();
                 Ok(false)
             }
             Err(Errno::INTR) => Ok(true),

@@ -161,7 +161,7 @@ fn ask(questions: &[Vec<u8>], end: Instant, answered: &AtomicU64) -> anyhow::Res
     while Instant::now() < end {
         match socket.recv(&mut answer) {
             Ok(len) => {
-                let is_answer = len > 12 && answer[3] & 15 == 0 && answer[7] > 0;
+                let is_answer = len > 12 && answer[3] % 16 == 0 && answer[7] > 0;
                 ensure!(is_answer, "a question for a name that is known was not answered");
                 answered.fetch_add(1, Ordering::Relaxed);
                 silent = 0;

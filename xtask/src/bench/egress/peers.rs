@@ -1,4 +1,4 @@
-//! What is measured: our daemon in a container's place, and Debian's haproxy and dnsmasq, reached by the same redirect.
+//! What is measured: our daemon in a container's place, and Debian's haproxy and dnsmasq, behind the very same table.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -16,7 +16,7 @@ use crate::sh;
 pub(super) const NAME: &str = "api.bench.example";
 /// Names that are asked for.
 pub(super) const NAMES: usize = 16;
-/// As whom the peers run; their own connections are not redirected.
+/// As whom the peers run, which tells their packets from everybody's.
 const USER: &str = "2000";
 
 /// A name that is asked for.
@@ -80,7 +80,13 @@ pub(super) fn ours(lab: &Lab, sandboxd: &Path) -> anyhow::Result<Running> {
     let mut start = Command::new("nsenter");
     start.args(["--target", first, "--mount", "--pid", "--net", "setpriv", "--clear-groups"]);
     start.args(["--bounding-set=-all,+net_admin", "--inh-caps=-all", "--"]).arg(sandboxd).arg("ensure");
-    sh::run(&mut start).context("the sandbox does not start in the benchmark's network")?;
+    // A file, since the daemon keeps it and a pipe would not end.
+    let said = running.folder.path().join("said");
+    let status =
+        start.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&said)?).status()?;
+    if !status.success() {
+        bail!("no sandbox in the benchmark's network: {}", fs::read_to_string(&said)?.trim());
+    }
     Ok(running)
 }
 
@@ -114,22 +120,23 @@ backend host
     )
 }
 
-/// The table's part that the peers need: everybody's connections and questions come to them.
-fn redirect() -> String {
+/// What the peers need beside the table: their own packets bear the daemon's mark.
+fn mark() -> String {
     format!(
-        "add table ip peers; \
-         add chain ip peers out {{ type nat hook output priority -110; }}; \
-         add rule ip peers out meta skuid {USER} accept; \
-         add rule ip peers out oifname lo accept; \
-         add rule ip peers out tcp dport 443 redirect to :15443; \
-         add rule ip peers out udp dport 53 redirect to :15353"
+        "add table inet peers; \
+         add chain inet peers out {{ type filter hook output priority -150; }}; \
+         add rule inet peers out meta skuid {USER} meta mark set 0x0a5b0001"
     )
 }
 
-/// Starts haproxy, then dnsmasq.
-pub(super) fn theirs(lab: &Lab) -> anyhow::Result<Running> {
-    sh::output(lab.command("nft").arg(redirect())).context("redirect to the peers")?;
+/// Starts haproxy, then dnsmasq, on the ports of the gate and of the responder and behind the table that these have.
+pub(super) fn theirs(lab: &Lab, ours: &Lab) -> anyhow::Result<Running> {
+    let table = sh::output(ours.command("nft").args(["list", "table", "inet", "agent_sandbox"]))?;
     let folder = tempfile::tempdir()?;
+    let file = folder.path().join("table.nft");
+    fs::write(&file, table)?;
+    sh::output(lab.command("nft").arg("-f").arg(&file)).context("the table before the peers")?;
+    sh::output(lab.command("nft").arg(mark())).context("the mark of the peers")?;
     let config = folder.path().join("haproxy.cfg");
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     fs::write(&config, haproxy_config(threads))?;

@@ -30,8 +30,8 @@ pub(super) fn start(lab: &Lab, hello: usize) -> anyhow::Result<Counter> {
     let counter = Counter::default();
     let (listener, socket) = lab.outside(|| (TcpListener::bind(HOST), UdpSocket::bind(RESOLVER)))?;
     let (listener, socket) = (listener.context("the host")?, socket.context("the resolver")?);
-    let counted = Arc::clone(&counter);
-    thread::spawn(move || host(&listener, hello, &counted));
+    let received = Arc::clone(&counter);
+    thread::spawn(move || host(&listener, hello, &received));
     thread::spawn(move || resolver(&socket));
     Ok(counter)
 }
