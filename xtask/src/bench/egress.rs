@@ -53,6 +53,7 @@ const QUICK: Amounts =
 
 /// One place in which is measured.
 struct Place {
+    name: String,
     lab: Lab,
     /// Bytes that its servers have received.
     received: Counter,
@@ -186,7 +187,7 @@ impl Places {
                 ensure!(Instant::now() < deadline, "no names are answered ({name})");
                 thread::sleep(Duration::from_millis(50));
             }
-            anyhow::Ok(Place { lab, received, running })
+            anyhow::Ok(Place { name: name.to_owned(), lab, received, running })
         };
         let ours = place("ours", &|lab| peers::ours(lab, sandboxd).map(Some))?;
         Ok(Self {
@@ -230,7 +231,8 @@ impl Places {
         work: &(dyn Fn(&Place) -> anyhow::Result<f64> + Sync),
     ) -> anyhow::Result<[f64; 3]> {
         let at = |place: &Place| {
-            let figure = place.lab.inside(|| work(place))?;
+            let figure =
+                place.lab.inside(|| work(place))?.with_context(|| format!("measuring {}", place.name));
             // Whatever is still on its way belongs to nobody.
             thread::sleep(Duration::from_millis(20));
             figure
@@ -251,7 +253,7 @@ impl Places {
         work: impl Fn() -> anyhow::Result<Vec<Duration>> + Sync,
     ) -> anyhow::Result<Vec<[f64; 3]>> {
         let at = |place: &Place| {
-            let mut times = place.lab.inside(&work)??;
+            let mut times = place.lab.inside(&work)?.with_context(|| format!("measuring {}", place.name))?;
             times.sort_unstable();
             let of = |percent: usize| {
                 let index = (times.len() * percent).div_ceil(100).saturating_sub(1);
