@@ -9,9 +9,10 @@ pub(super) mod worker;
 
 use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::num::NonZero;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -31,33 +32,45 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Connections that wait to be taken.
 const BACKLOG: i32 = 1024;
 
+/// Most workers that there are: one a processor up to these. Each has a thread of ours to make its connections.
+pub(super) const WORKERS: usize = 2;
+
 /// What the gate and the daemon's other threads share.
 #[derive(Debug)]
 pub(super) struct Gate {
-    problem: Mutex<Option<String>>,
+    /// What is wrong with each worker that there is to be.
+    problems: Mutex<Vec<Option<String>>>,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { problem: Mutex::new(Some("it has not started yet".to_owned())) }
+        let workers = thread::available_parallelism().map_or(1, NonZero::get).min(WORKERS);
+        Self { problems: Mutex::new(vec![Some("it has not started yet".to_owned()); workers]) }
     }
 }
 
 impl Gate {
-    /// Why no connections pass, where none do.
+    /// Why not all connections pass, where that is so.
     pub(super) fn problem(&self) -> Option<String> {
-        self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.problems().iter().flatten().next().cloned()
     }
 
-    /// Notes a problem, and says it once; `None` is its end.
-    fn set_problem(&self, problem: Option<String>) {
-        let mut held = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
-        if *held != problem {
-            if let Some(problem) = &problem {
-                log::line(format!("no connections pass the gate: {problem}"));
-            }
-            *held = problem;
+    /// Notes a worker's problem, and says it once; `None` is its end.
+    fn set_problem(&self, worker: usize, problem: Option<String>) {
+        let mut problems = self.problems();
+        let Some(held) = problems.get_mut(worker) else { return };
+        if *held == problem {
+            return;
         }
+        held.clone_from(&problem);
+        if let Some(problem) = problem {
+            let passes = if problems.contains(&None) { "fewer" } else { "no" };
+            log::line(format!("{passes} connections pass the gate: {problem}"));
+        }
+    }
+
+    fn problems(&self) -> MutexGuard<'_, Vec<Option<String>>> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -101,30 +114,49 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Keeps a worker running, for ever. Whatever goes wrong, nothing opens: connections wait, and are refused when there
+/// Keeps the workers running, for ever. Whatever goes wrong, nothing opens: connections wait, and are refused when there
 /// are too many.
 pub(super) fn serve(shared: &Shared, first: io::Result<Listeners>) -> ! {
+    let workers = shared.gate.problems().len();
     let mut listeners = first;
     loop {
-        let problem = match &listeners {
-            Ok(listeners) => work(shared, listeners),
-            Err(error) => format!("ports {GATE_TLS_PORT} and {GATE_HTTP_PORT} on loopback: {error}"),
-        };
-        shared.gate.set_problem(Some(problem));
-        thread::sleep(RESTART);
-        if listeners.is_err() {
-            listeners = Listeners::bind();
+        match &listeners {
+            Ok(listeners) => thread::scope(|scope| {
+                for worker in 1..workers {
+                    let keep = move || keep(shared, worker, listeners);
+                    let spawned = thread::Builder::new().name("gate".to_owned()).spawn_scoped(scope, keep);
+                    if let Err(error) = spawned {
+                        shared.gate.set_problem(worker, Some(format!("a thread of the gate's: {error}")));
+                    }
+                }
+                keep(shared, 0, listeners)
+            }),
+            Err(error) => {
+                let problem = format!("ports {GATE_TLS_PORT} and {GATE_HTTP_PORT} on loopback: {error}");
+                for worker in 0..workers {
+                    shared.gate.set_problem(worker, Some(problem.clone()));
+                }
+                thread::sleep(RESTART);
+                listeners = Listeners::bind();
+            }
         }
     }
 }
 
+fn keep(shared: &Shared, worker: usize, listeners: &Listeners) -> ! {
+    loop {
+        shared.gate.set_problem(worker, Some(work(shared, worker, listeners)));
+        thread::sleep(RESTART);
+    }
+}
+
 /// One worker's life, and why it ended.
-fn work(shared: &Shared, listeners: &Listeners) -> String {
+fn work(shared: &Shared, number: usize, listeners: &Listeners) -> String {
     let (mut worker, control) = match start_worker(listeners) {
         Ok(started) => started,
         Err(error) => return format!("the gate does not start: {error}"),
     };
-    let end = broker::serve(shared, &control);
+    let end = broker::serve(shared, number, &control);
     let _ = worker.kill();
     match (end, worker.wait()) {
         (Err(error), _) => format!("the gate was ended: {error}"),

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 
+use super::gate::WORKERS;
 use super::resolve::resolve;
 use crate::egress::hosts;
 use crate::egress::query::Record;
@@ -38,7 +39,7 @@ const MAX_NAMED: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Lookup {
     inner: Mutex<Inner>,
-    wakes: [OwnedFd; 2],
+    wakes: [OwnedFd; 1 + WORKERS],
     /// The container's resolvers and its hosts file, as they were when the daemon started.
     servers: Vec<IpAddr>,
     hosts: String,
@@ -49,10 +50,19 @@ pub(super) struct Lookup {
 /// Who is woken.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Woken {
-    /// The gate.
-    Gate = 0,
     /// Whoever answers DNS questions.
-    Dns = 1,
+    Dns,
+    /// Who makes connections for this worker of the gate.
+    Gate(usize),
+}
+
+impl Woken {
+    const fn place(self) -> usize {
+        match self {
+            Self::Dns => 0,
+            Self::Gate(number) => 1 + number,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -85,13 +95,8 @@ impl Lookup {
     /// Nothing is known yet.
     pub(super) fn new(servers: Vec<IpAddr>, own: BTreeSet<HostName>) -> io::Result<Arc<Self>> {
         let wake = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
-        Ok(Arc::new(Self {
-            inner: Mutex::default(),
-            wakes: [wake()?, wake()?],
-            servers,
-            hosts: hosts_file(),
-            own,
-        }))
+        let wakes = [wake()?, wake()?, wake()?];
+        Ok(Arc::new(Self { inner: Mutex::default(), wakes, servers, hosts: hosts_file(), own }))
     }
 
     /// Who is asked.
@@ -101,7 +106,7 @@ impl Lookup {
 
     /// What becomes readable when something has become known.
     pub(super) fn wake(&self, whom: Woken) -> BorrowedFd<'_> {
-        self.wakes[whom as usize].as_fd()
+        self.wakes[whom.place()].as_fd()
     }
 
     /// Takes note that somebody was woken.

@@ -132,7 +132,7 @@ fn test(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The artifact itself: ELF facts, both architectures run, and the same bytes from another place.
+/// The artifact itself: ELF facts, both architectures run, can be measured, and the same bytes from another place.
 fn artifact(root: &Path) -> anyhow::Result<()> {
     let built = build::build(&Arch::ALL, None)?;
     apt::ensure(&["qemu-user-static"])?;
@@ -151,6 +151,10 @@ fn artifact(root: &Path) -> anyhow::Result<()> {
         let expected = if binary.name == "sandbox-launch" { "did not start" } else { "usage: " };
         ensure!(said.contains(expected), "{} --help: '{said}' on {}", binary.name, binary.arch.docker());
         eprintln!("runs on {}: {}", binary.arch.docker(), binary.name);
+    }
+    // Figures are no matter of a check; that they can be had is.
+    if apt::can_install() {
+        in_own_process(&["bench", "egress", "--quick"])?;
     }
     reproducible::check(root)
 }

@@ -392,9 +392,21 @@ pub struct BenchArgs {
     /// What to measure
     #[arg(value_enum)]
     pub name: BenchName,
-    /// How often each [default: 20 starts, 5 publishes]
+    /// How often each [default: 20 starts, 5 publishes, 9 of egress]
     #[arg(long)]
     pub runs: Option<u32>,
+    /// Of egress: so little that it shows no more than that all of it works
+    #[arg(long, conflicts_with = "runs")]
+    pub quick: bool,
+    /// Of egress: only cases whose name contains this
+    #[arg(long)]
+    pub filter: Option<String>,
+    /// Of egress: nothing but JSON on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Of egress: measure this daemon, and not the one of this checkout
+    #[arg(long, value_name = "PATH")]
+    pub sandboxd: Option<PathBuf>,
 }
 
 /// The benchmarks.
@@ -404,6 +416,8 @@ pub enum BenchName {
     Start,
     /// Packing and publishing, beside the official CLI
     Publish,
+    /// The gate beside haproxy, the DNS filter beside dnsmasq: throughput, rates, added time, memory
+    Egress,
 }
 
 /// Flags of `ci`.

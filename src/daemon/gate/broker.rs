@@ -11,15 +11,15 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
 use super::dial::{Dial, Next};
-use super::send_with;
+use super::{WORKERS, send_with};
 use crate::daemon::lookup::{Answer, Woken};
 use crate::daemon::state::Shared;
 use crate::egress::refusals::Refusal;
 use crate::egress::words::{Complaint, MAX_WORD, Verdict, Wish, Word};
 use crate::policy::{Decision, Mode};
 
-/// Connections on their way at the same time. Each costs the worker one of its own, which waits.
-const MAX_DIALS: usize = 512;
+/// Connections of a worker's on their way at the same time. Each costs it one of its own, which waits.
+const MAX_DIALS: usize = 512 / WORKERS;
 /// How often the worker is asked whether it is still at work, and after how long it counts as frozen.
 const PULSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
 /// Messages taken in one go before connections are looked after.
@@ -34,6 +34,8 @@ const TRIES: u64 = 1 << 8;
 
 struct Broker<'a> {
     shared: &'a Shared,
+    /// Which of the workers it serves.
+    worker: usize,
     control: &'a OwnedFd,
     epoll: OwnedFd,
     dials: BTreeMap<u64, Dial>,
@@ -46,16 +48,17 @@ struct Broker<'a> {
 }
 
 /// Serves a worker until it is gone.
-pub(super) fn serve(shared: &Shared, control: &OwnedFd) -> anyhow::Result<()> {
+pub(super) fn serve(shared: &Shared, worker: usize, control: &OwnedFd) -> anyhow::Result<()> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context("epoll")?;
     let watch = |fd, token| {
         epoll::add(&epoll, fd, epoll::EventData::new_u64(token), epoll::EventFlags::IN).context("epoll")
     };
     watch(control.as_fd(), CONTROL)?;
-    watch(shared.lookup.wake(Woken::Gate), WAKE)?;
+    watch(shared.lookup.wake(Woken::Gate(worker)), WAKE)?;
     let now = Instant::now();
     let mut broker = Broker {
         shared,
+        worker,
         control,
         epoll,
         dials: BTreeMap::new(),
@@ -85,7 +88,7 @@ pub(super) fn serve(shared: &Shared, control: &OwnedFd) -> anyhow::Result<()> {
                     }
                 }
                 WAKE => {
-                    broker.shared.lookup.woken(Woken::Gate);
+                    broker.shared.lookup.woken(Woken::Gate(worker));
                     woken = true;
                 }
                 token => broker.settle(token)?,
@@ -112,7 +115,7 @@ impl Broker<'_> {
             };
             self.heard = Instant::now();
             match Word::decode(&message[..len]) {
-                Some(Word::Alive) => self.shared.gate.set_problem(None),
+                Some(Word::Alive) => self.shared.gate.set_problem(self.worker, None),
                 Some(Word::Wish(wish)) => self.judge(wish)?,
                 Some(Word::Complaint(Complaint { port, said, why, client })) => {
                     self.shared.refused.connection(&Refusal::Odd { port, said, why }, client);

@@ -143,7 +143,11 @@ fn begin(address: SocketAddr) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = socket_with(family, SocketType::STREAM, flags, None)?;
-    SockRef::from(&socket).set_mark(MARK)?;
+    let set = SockRef::from(&socket);
+    set.set_mark(MARK)?;
+    // Now, while nobody waits for it yet.
+    set.set_tcp_nodelay(true)?;
+    set.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(KEEPALIVE))?;
     match connect(&socket, &address) {
         Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
         Err(error) => Err(error.into()),
@@ -153,8 +157,5 @@ fn begin(address: SocketAddr) -> io::Result<OwnedFd> {
 /// Makes a connection fit to be given away: it goes on by its connection tracking entry and is not marked any more, so
 /// whoever has it cannot connect it anew to another place.
 fn hand_over(socket: &OwnedFd) -> io::Result<()> {
-    let socket = SockRef::from(socket);
-    socket.set_mark(0)?;
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(KEEPALIVE))
+    SockRef::from(socket).set_mark(0)
 }

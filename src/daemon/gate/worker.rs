@@ -40,6 +40,8 @@ const DESCRIPTORS_EACH: usize = 8;
 const MAX_UNKNOWN: usize = 1024;
 /// Connections taken in one go.
 const TURN: usize = 64;
+/// Offers after which the other worker has the next ones.
+const OFFERS: u32 = 4;
 const EVENTS: usize = 256;
 /// How often time-outs are looked for.
 const TICK: Duration = Duration::from_secs(1);
@@ -63,7 +65,7 @@ pub(in crate::daemon) fn run() -> anyhow::Result<()> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     for (number, (_, listener)) in listeners.iter().enumerate() {
         let token = epoll::EventData::new_u64(LISTENER + number as u64);
-        epoll::add(&epoll, listener, token, epoll::EventFlags::IN)?;
+        epoll::add(&epoll, listener, token, LISTENED)?;
     }
     epoll::add(&epoll, control.as_fd(), epoll::EventData::new_u64(CONTROL), epoll::EventFlags::IN)?;
     let mut worker = Worker {
@@ -75,6 +77,8 @@ pub(in crate::daemon) fn run() -> anyhow::Result<()> {
         unknown: 0,
         buffer: vec![0; CHUNK],
         pipes: Pipes::default(),
+        burst: 1,
+        offers: 0,
         again: Vec::new(),
     };
     worker.say(&Word::Alive);
@@ -97,8 +101,14 @@ pub(in crate::daemon) fn run() -> anyhow::Result<()> {
                         return Ok(());
                     }
                 }
-                token if token >= LISTENER => worker.accept(usize::try_from(token - LISTENER)?),
-                token => worker.step(Key::from(token)),
+                token if token >= LISTENER => worker.accept(usize::try_from(token - LISTENER)?)?,
+                token => {
+                    let key = Key::from(token);
+                    if let Some(connection) = worker.slots.get(key) {
+                        connection.stir(Key::is_upstream(token), event.flags);
+                    }
+                    worker.step(key);
+                }
             }
         }
         let now = Instant::now();
@@ -150,6 +160,10 @@ struct Worker<'a> {
     unknown: usize,
     buffer: Vec<u8>,
     pipes: Pipes,
+    /// How many are taken in at once next time.
+    burst: usize,
+    /// How often there was somebody new.
+    offers: u32,
     /// Those that could go on.
     again: Vec<Key>,
 }
@@ -183,32 +197,46 @@ impl Worker<'_> {
         }
     }
 
-    fn accept(&mut self, number: usize) {
-        for _ in 0..TURN {
-            let Some((kind, listener)) = self.listeners.get(number) else { return };
-            let kind = *kind;
-            // Nobody is left, or there is no descriptor for one more.
-            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-            let Ok((client, from)) = acceptfrom_with(listener, flags) else { return };
-            // Who has no address any more has gone.
-            let Some(from) = from.and_then(|from| SocketAddr::try_from(from).ok()) else { continue };
-            let _ = rustix::net::sockopt::set_tcp_nodelay(&client, true);
-            if self.slots.len() >= self.most {
-                continue;
-            }
-            if self.unknown >= MAX_UNKNOWN.min(self.most / 2) {
-                self.drop_oldest_unknown();
-            }
-            let key = self.slots.insert(Connection::new(kind, client, from, Instant::now()));
-            self.unknown += 1;
-            let Some(connection) = self.slots.get(key) else { continue };
-            let token = epoll::EventData::new_u64(key.token(false));
-            if epoll::add(&self.epoll, connection.client(), token, WATCHED).is_err() {
-                self.remove(key);
-                continue;
-            }
+    /// Takes in who is new. Now and then it goes to the end of the line of workers that the next one is offered to.
+    fn accept(&mut self, number: usize) -> anyhow::Result<()> {
+        // Who leaves somebody waiting is told of it again, so no more are looked for than there probably are.
+        let came = (0..self.burst).take_while(|_| self.take_in(number)).count();
+        self.burst = if came == self.burst { TURN.min(2 * self.burst) } else { 1 };
+        self.offers = self.offers.wrapping_add(1);
+        let Some((_, listener)) = self.listeners.get(number).filter(|_| self.offers.is_multiple_of(OFFERS))
+        else {
+            return Ok(());
+        };
+        epoll::delete(&self.epoll, listener)?;
+        let token = epoll::EventData::new_u64(LISTENER + number as u64);
+        epoll::add(&self.epoll, listener, token, LISTENED).context("listen")
+    }
+
+    /// Takes in one; `false` where nobody is left, or there is no descriptor for one more.
+    fn take_in(&mut self, number: usize) -> bool {
+        let Some((kind, listener)) = self.listeners.get(number) else { return false };
+        let kind = *kind;
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let Ok((client, from)) = acceptfrom_with(listener, flags) else { return false };
+        // Who has no address any more has gone.
+        let Some(from) = from.and_then(|from| SocketAddr::try_from(from).ok()) else { return true };
+        let _ = rustix::net::sockopt::set_tcp_nodelay(&client, true);
+        if self.slots.len() >= self.most {
+            return true;
+        }
+        if self.unknown >= MAX_UNKNOWN.min(self.most / 2) {
+            self.drop_oldest_unknown();
+        }
+        let key = self.slots.insert(Connection::new(kind, client, from, Instant::now()));
+        self.unknown += 1;
+        let Some(connection) = self.slots.get(key) else { return true };
+        let token = epoll::EventData::new_u64(key.token(false));
+        if epoll::add(&self.epoll, connection.client(), token, WATCHED).is_err() {
+            self.remove(key);
+        } else {
             self.step(key);
         }
+        true
     }
 
     /// Does something with a connection, and keeps count of those that have not said what they are for.
@@ -273,6 +301,9 @@ impl Worker<'_> {
         send(self.control, &word.encode(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL).is_ok()
     }
 }
+
+/// Somebody new is told to one of the workers, the one that waits longest.
+const LISTENED: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags::EXCLUSIVE);
 
 /// Told once for each change: a step always goes as far as it gets.
 const WATCHED: epoll::EventFlags = epoll::EventFlags::IN

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use rustix::event::epoll;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
@@ -214,6 +215,15 @@ impl Connection {
                 self.farewell(&Ending::Odd(Why::Silent));
                 Some(self.complaint(Why::Silent, None))
             }
+        }
+    }
+
+    /// Takes in what the kernel says of one of its sockets.
+    pub(super) fn stir(&mut self, is_upstream: bool, said: epoll::EventFlags) {
+        let ending = epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR;
+        if said.intersects(ending | epoll::EventFlags::IN) {
+            let flow = if is_upstream { &mut self.down } else { &mut self.up };
+            flow.stir(said.intersects(ending));
         }
     }
 

@@ -10,22 +10,36 @@ use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice};
 pub(super) const CHUNK: usize = 32 * 1024;
 /// Bytes moved at a time where they are not read: what a pipe holds.
 const PIPE: usize = 64 * 1024;
-/// Full reads in a row after which bytes are moved without being read.
-const BULK: u32 = 4;
+/// A read of so many is a large one, and after so many of these in a row bytes are moved without being read.
+const LARGE: usize = CHUNK / 2;
+const BULK: u32 = 2;
 /// Turns before others have theirs.
 pub(super) const TURNS: u32 = 16;
 /// Pipes that are kept for the next who needs one.
 const SPARE: usize = 64;
 
+/// What is known of the sender.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Source {
+    /// There may be something to read.
+    #[default]
+    Open,
+    /// There is nothing until the kernel says so.
+    Drained,
+    /// It has said that it has come to its end, or has failed: it is read until then.
+    Ending,
+}
+
 /// One direction.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
+    source: Source,
     /// Read, and not sent yet.
     pending: Vec<u8>,
     /// Bytes that wait in a pipe.
     piped: Option<(Pipe, usize)>,
-    /// Full reads in a row.
-    full: u32,
+    /// Large reads in a row.
+    large: u32,
     /// Nothing more comes.
     ended: bool,
     /// And the other side knows.
@@ -68,6 +82,22 @@ impl Flow {
     /// Has these bytes sent before all that comes.
     pub(super) fn put(&mut self, bytes: &[u8]) {
         self.pending.extend_from_slice(bytes);
+    }
+
+    /// The kernel says that there is something to read, or an end.
+    pub(super) fn stir(&mut self, ending: bool) {
+        if ending {
+            self.source = Source::Ending;
+        } else if self.source == Source::Drained {
+            self.source = Source::Open;
+        }
+    }
+
+    /// Nothing is left for now.
+    fn drained(&mut self) {
+        if self.source == Source::Open {
+            self.source = Source::Drained;
+        }
     }
 
     /// Nothing more comes.
@@ -129,17 +159,20 @@ impl Flow {
         pipes: &mut Pipes,
     ) -> Result<Progress, Errno> {
         for _ in 0..TURNS {
+            let drained = self.source == Source::Drained && !self.ended;
+            if drained && self.pending.is_empty() && self.piped.is_none() {
+                return Ok(Progress::Waits);
+            }
             if self.piped.is_some() {
-                if !self.drain(to, pipes)? {
-                    return Ok(Progress::Waits);
-                }
-                continue;
+                // More gathers while others have their turn, and is moved at once.
+                return Ok(if self.drain(to, pipes)? { Progress::Again } else { Progress::Waits });
             }
             match self.flush(to)? {
                 Progress::Again => {}
                 other => return Ok(other),
             }
-            let more = if self.full >= BULK { self.fill(from, pipes)? } else { self.read(from, to, buffer)? };
+            let more =
+                if self.large >= BULK { self.fill(from, pipes)? } else { self.read(from, to, buffer)? };
             if !more {
                 return Ok(Progress::Waits);
             }
@@ -155,11 +188,18 @@ impl Flow {
                 return Ok(true);
             }
             Ok((_, len)) => len,
-            Err(Errno::AGAIN) => return Ok(false),
+            Err(Errno::AGAIN) => {
+                self.drained();
+                return Ok(false);
+            }
             Err(Errno::INTR) => return Ok(true),
             Err(error) => return Err(error),
         };
-        self.full = if len == buffer.len() { self.full + 1 } else { 0 };
+        self.large = if len >= LARGE { self.large + 1 } else { 0 };
+        // What comes after it is told anew (epoll(7), "Do I need to continuously read"); an end may have been already.
+        if len < buffer.len() {
+            self.drained();
+        }
         let sent = match send(to, &buffer[..len], SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
             Ok(sent) => sent,
             Err(Errno::AGAIN | Errno::INTR) => 0,
@@ -177,7 +217,7 @@ impl Flow {
         if let Ok(len @ 1..) = moved {
             self.piped = Some((pipe, len));
             // A trickle is read: that needs no pipe.
-            self.full = if len < CHUNK / 4 { self.full - 1 } else { BULK + BULK };
+            self.large = if len < CHUNK / 4 { self.large - 1 } else { BULK + BULK };
             return Ok(true);
         }
         pipes.give(pipe);
@@ -186,7 +226,10 @@ impl Flow {
                 self.ended = true;
                 Ok(true)
             }
-            Err(Errno::AGAIN) => Ok(false),
+            Err(Errno::AGAIN) => {
+                self.drained();
+                Ok(false)
+            }
             Err(Errno::INTR) => Ok(true),
             Err(error) => Err(error),
         }
@@ -247,6 +290,7 @@ mod tests {
             let mut spliced = false;
             while flow.pump(from.as_fd(), to.as_fd(), &mut buffer, &mut pipes).unwrap() != Progress::Over {
                 spliced |= flow.piped.is_some();
+                flow.stir(false);
                 std::thread::yield_now();
             }
             assert!(spliced || !pipes.0.is_empty(), "much is moved without being read");

@@ -23,6 +23,11 @@ impl Key {
         (u64::from(self.id()) << SIDE_BITS) | u64::from(is_upstream)
     }
 
+    /// Whether a token is that of the server's side.
+    pub(super) const fn is_upstream(token: u64) -> bool {
+        token & 1 == 1
+    }
+
     const fn from_id(id: u32) -> Self {
         Self { place: (id & 0xffff) as u16, turn: (id >> 16) as u16 }
     }
@@ -108,6 +113,7 @@ mod tests {
         let second = slots.insert("b");
         assert_ne!(first.id(), second.id());
         assert_eq!(Key::from(first.token(true)), first);
+        assert!(Key::is_upstream(first.token(true)) && !Key::is_upstream(first.token(false)));
         assert_eq!(slots.remove(first), Some("a"));
         let third = slots.insert("c");
         assert_eq!((third.place, slots.len()), (first.place, 2));

@@ -38,7 +38,7 @@ pub struct Row {
 
 impl Spread {
     /// Of numbers, of which there is at least one.
-    fn of(mut numbers: Vec<f64>) -> Self {
+    pub fn of(mut numbers: Vec<f64>) -> Self {
         numbers.sort_by(f64::total_cmp);
         let at = |index: usize| numbers.get(index).copied().unwrap_or(f64::NAN);
         let (half, last) = (numbers.len() / 2, numbers.len().saturating_sub(1));
