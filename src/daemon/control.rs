@@ -39,17 +39,18 @@ pub(super) fn serve(listener: &UnixListener, shared: &Arc<Shared>) {
         if is_gone(&stream) {
             continue;
         }
+        let stream = Arc::new(stream);
         let slot = Slot::take(&busy);
-        let for_client = Arc::clone(shared);
-        let answer = move || {
-            answer(stream, &for_client);
+        let (for_client, to_client) = (Arc::clone(shared), Arc::clone(&stream));
+        let apart = move || {
+            answer(&to_client, &for_client);
             drop(slot);
         };
-        // Where there are many, the next wait until this one is done; where no thread can be had, this one has left.
-        if busy.load(Ordering::Relaxed) > MOST {
-            answer();
-        } else {
-            let _ = thread::Builder::new().name("client".to_owned()).spawn(answer);
+        // Where there are many, or no thread can be had, the next wait until this one is done.
+        let is_apart = busy.load(Ordering::Relaxed) <= MOST
+            && thread::Builder::new().name("client".to_owned()).spawn(apart).is_ok();
+        if !is_apart {
+            answer(&stream, shared);
         }
     }
 }
@@ -70,7 +71,7 @@ impl Drop for Slot {
     }
 }
 
-fn answer(mut stream: UnixStream, shared: &Shared) {
+fn answer(mut stream: &UnixStream, shared: &Shared) {
     let deadline = Instant::now() + PATIENCE;
     let Ok(mut line) = serde_json::to_vec(&shared.status()) else { return };
     line.push(b'\n');
