@@ -1,6 +1,7 @@
 //! What the container may reach: typed, checked, and without any I/O.
 
 mod answer;
+pub mod cell;
 mod decide;
 mod draft;
 pub mod entry;
@@ -16,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub use answer::{AWS_METADATA, RefusedAddress, check_answer};
+pub use cell::{CellPolicy, Layer};
 pub use decide::{Decision, NAMED_PORTS, Reason};
 pub use draft::{Draft, NoPreset};
 pub use entry::EntryError;
@@ -45,6 +47,9 @@ pub struct Policy {
     pub mode: Mode,
     /// What may be reached; all else may not.
     pub rules: Vec<Rule>,
+    /// What the agent's cell lets through.
+    #[serde(default)]
+    pub cell: CellPolicy,
 }
 
 /// Names that may be reached, and where that was said.

@@ -40,6 +40,10 @@ environment, as the dev container CLI sets it from the Feature's options:
   POLICYFILE          the absolute path of a file in the image with further names, presets, and the mode
   PATH, and where they are set CARGO_HOME, GOPROXY, GOSUMDB, NPM_CONFIG_REGISTRY, PIP_INDEX_URL and the like
                       where the preset packages looks for registries; programs are asked without --root only
+  WRITABLE            further folders that the agent may write
+  UNIXSOCKETS         Unix sockets outside its cell that the agent may connect to
+  LOCALPORTS          TCP ports on loopback outside its cell that the agent may connect to
+  WITHOUT             layers without which an agent is started all the same
   GITPUSH             refuse git push to other machines; or allow
   _REMOTE_USER        a user to make Claude Code's folders for, as far as /etc/passwd has one of the name;
   _CONTAINER_USER     another
@@ -152,6 +156,10 @@ pub fn parse(
             allow: written("ALLOW")?,
             mode: written("MODE")?,
             file: written("POLICYFILE")?,
+            writable: written("WRITABLE")?,
+            unix_sockets: written("UNIXSOCKETS")?,
+            local_ports: written("LOCALPORTS")?,
+            without: written("WITHOUT")?,
         },
         git_push: GitPush::parse(&git_push).ok_or(OptionError::GitPush(git_push))?,
         users: vec![text("_REMOTE_USER")?, text("_CONTAINER_USER")?],

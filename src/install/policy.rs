@@ -5,7 +5,8 @@ use std::path::Path;
 use super::names;
 use super::packages::{self, Image, NothingFound};
 use super::policy_file::{self, PolicyFileError};
-use crate::policy::{Draft, Mode, Policy, PolicyError};
+use crate::policy::cell::CellError;
+use crate::policy::{CellPolicy, Draft, Mode, Policy, PolicyError};
 
 /// What the options say of it, each as it was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +19,14 @@ pub struct Wishes {
     pub mode: String,
     /// `policyFile`
     pub file: String,
+    /// `writable`
+    pub writable: String,
+    /// `unixSockets`
+    pub unix_sockets: String,
+    /// `localPorts`
+    pub local_ports: String,
+    /// `without`
+    pub without: String,
 }
 
 /// Why there is no policy.
@@ -30,6 +39,14 @@ pub enum WishError {
         option: &'static str,
         /// Why not.
         reason: PolicyError,
+    },
+    /// An option for the agent's cell does not read.
+    #[error("the option `{option}` cannot be used: {reason}")]
+    Cell {
+        /// Its name.
+        option: &'static str,
+        /// Why not.
+        reason: CellError,
     },
     /// The policy file does not read.
     #[error(transparent)]
@@ -61,7 +78,18 @@ pub fn build(wishes: &Wishes, root: &Path, mut say: impl FnMut(&str)) -> Result<
     for note in draft.notes() {
         say(note);
     }
-    draft.finish(mode).map_err(WishError::Whole)
+    let policy = draft.finish(mode).map_err(WishError::Whole)?;
+    Ok(Policy { cell: cell(wishes)?, ..policy })
+}
+
+fn cell(wishes: &Wishes) -> Result<CellPolicy, WishError> {
+    let of = |option: &'static str| move |reason| WishError::Cell { option, reason };
+    Ok(CellPolicy {
+        writable: CellPolicy::writable(&wishes.writable).map_err(of("writable"))?,
+        unix_sockets: CellPolicy::unix_sockets(&wishes.unix_sockets).map_err(of("unixSockets"))?,
+        local_ports: CellPolicy::local_ports(&wishes.local_ports).map_err(of("localPorts"))?,
+        without: CellPolicy::without(&wishes.without).map_err(of("without"))?,
+    })
 }
 
 #[cfg(test)]
@@ -71,7 +99,7 @@ mod tests {
 
     fn built(root: &Path, [presets, allow, mode, file]: [&str; 4]) -> Result<Policy, String> {
         let [presets, allow, mode, file] = [presets, allow, mode, file].map(str::to_owned);
-        let wishes = Wishes { presets, allow, mode, file };
+        let wishes = Wishes { presets, allow, mode, file, ..Wishes::default() };
         build(&wishes, root, |_| {}).map_err(|error| error.to_string())
     }
 
@@ -132,6 +160,23 @@ mod tests {
         let many = (0..300).map(|n| format!("n{n}.example")).collect::<Vec<_>>().join(" ");
         let error = built(image.path(), ["", &many, "", ""]).unwrap_err();
         assert!(error.contains("at most 256"), "{error}");
+    }
+
+    #[test]
+    fn the_cell_is_widened_by_options() {
+        let wishes = |local_ports: &str| Wishes {
+            writable: "/data".to_owned(),
+            local_ports: local_ports.to_owned(),
+            ..Wishes::default()
+        };
+        let policy = build(&wishes("3000"), Path::new("/"), |_| {}).unwrap();
+        assert_eq!(policy.cell.writable, ["/data"]);
+        assert!(policy.cell.local_ports.contains(&3000));
+        let error = build(&wishes("x"), Path::new("/"), |_| {}).unwrap_err().to_string();
+        assert!(
+            error.starts_with("the option `localPorts` cannot be used: entry 1, 'x', is no port"),
+            "{error}"
+        );
     }
 
     #[test]

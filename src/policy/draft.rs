@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::entry::{self, EntryError, ToAscii};
 use super::preset::{CLAUDE, PACKAGES, PRESETS, Preset};
-use super::{ALLOW, DEFAULT_PORT, FORMAT, Mode, Pattern, Policy, PolicyError, Rule};
+use super::{ALLOW, CellPolicy, DEFAULT_PORT, FORMAT, Mode, Pattern, Policy, PolicyError, Rule};
 
 /// A policy in the making. What Claude Code needs is in it from the start.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Draft {
 
     /// The policy.
     pub fn finish(self, mode: Mode) -> Result<Policy, PolicyError> {
-        Policy { format: FORMAT, mode, rules: self.rules }.checked()
+        Policy { format: FORMAT, mode, rules: self.rules, cell: CellPolicy::default() }.checked()
     }
 
     fn note(&mut self, text: &str, name: &Pattern) {
