@@ -14,6 +14,10 @@ use crate::policy::Mode;
 use crate::status::AUDIT;
 use crate::{claude_config, paths};
 
+pub mod calls;
+pub mod rights;
+pub mod rules;
+
 /// Why the agent was not started.
 #[derive(Debug, thiserror::Error)]
 pub enum NotStarted {
