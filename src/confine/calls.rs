@@ -139,3 +139,6 @@ fn family(value: i32) -> u32 {
 fn number(call: libc::c_long) -> u32 {
     u32::try_from(call).unwrap_or(SKIPPED - 1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,3 +111,99 @@ impl Hidden {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(path: &Path) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "").unwrap();
+    }
+
+    fn allowed(home: &Path) -> Allowed {
+        Hidden::of(&fs::canonicalize(home).unwrap()).allowed()
+    }
+
+    fn below(home: &Path) -> Vec<String> {
+        let real = fs::canonicalize(home).unwrap();
+        let paths = allowed(home).paths.into_iter();
+        let mut names: Vec<_> =
+            paths.filter_map(|path| Some(path.strip_prefix(&real).ok()?.to_str()?.to_owned())).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_home_is_looked_at_only_on_the_way_to_secrets() {
+        let home = tempfile::tempdir().unwrap();
+        for path in [
+            ".bashrc",
+            ".cargo/bin/tool",
+            ".cargo/credentials.toml",
+            ".config/gh/hosts.yml",
+            ".config/htop/htoprc",
+            ".rustup/toolchains/stable/bin/rustc",
+            ".ssh/id_rsa",
+            "id_rsa.pub",
+            "notes",
+        ] {
+            write(&home.path().join(path));
+        }
+        assert_eq!(below(home.path()), [".cargo/bin", ".config/htop", ".rustup", "notes"]);
+    }
+
+    #[test]
+    fn what_is_no_secret_here_is_allowed_as_a_whole() {
+        let home = tempfile::tempdir().unwrap();
+        write(&home.path().join(".config/htop/htoprc"));
+        write(&home.path().join(".local/share/id_theme"));
+        assert_eq!(below(home.path()), [".config", ".local"]);
+    }
+
+    #[test]
+    fn a_secret_that_is_a_link_is_hidden_where_it_lies() {
+        let home = tempfile::tempdir().unwrap();
+        write(&home.path().join("dotfiles/ssh/id_rsa"));
+        write(&home.path().join("dotfiles/vimrc"));
+        std::os::unix::fs::symlink("dotfiles/ssh", home.path().join(".ssh")).unwrap();
+        // One that leads to what everybody needs hides nothing.
+        std::os::unix::fs::symlink("/usr", home.path().join(".aws")).unwrap();
+        assert_eq!(below(home.path()), ["dotfiles/vimrc"]);
+        assert!(allowed(home.path()).paths.contains(&PathBuf::from("/usr")));
+    }
+
+    #[test]
+    fn the_way_to_the_home_is_allowed_entry_by_entry() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = allowed(home.path()).paths;
+        let real = fs::canonicalize(home.path()).unwrap();
+        assert!(real.ancestors().all(|above| !paths.contains(&above.to_owned())), "{paths:?}");
+        assert!(paths.contains(&PathBuf::from("/usr")) && paths.contains(&PathBuf::from("/proc")));
+    }
+
+    #[test]
+    fn a_home_that_is_not_there_stays_hidden() {
+        let parent = tempfile::tempdir().unwrap();
+        let parent = fs::canonicalize(parent.path()).unwrap();
+        let hidden = Hidden::of(&parent.join("home"));
+        write(&parent.join("home/late"));
+        write(&parent.join("other"));
+        let paths = hidden.allowed().paths;
+        assert!(
+            paths.contains(&parent.join("other"))
+                && !paths.iter().any(|path| path.starts_with(parent.join("home")))
+        );
+        fs::remove_dir_all(parent).unwrap();
+    }
+
+    #[test]
+    fn the_tables_say_each_thing_once() {
+        let mut seen = BTreeSet::new();
+        for (path, reason) in secrets::HOME.iter().chain(secrets::ELSEWHERE) {
+            assert!(seen.insert(path), "{path} is listed twice");
+            assert!(!reason.is_empty() && !path.ends_with('/'), "{path}");
+        }
+        assert!(secrets::KNOWN.iter().all(|name| !seen.contains(name)), "a secret is let through");
+    }
+}
