@@ -18,6 +18,7 @@ pub mod follow;
 pub mod git_guard;
 #[cfg(feature = "installer")]
 pub mod install;
+pub mod ipc;
 pub mod launch;
 pub mod log;
 pub mod paths;
