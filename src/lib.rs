@@ -20,6 +20,7 @@ pub mod git_guard;
 pub mod install;
 pub mod launch;
 pub mod log;
+pub mod own_folder;
 pub mod paths;
 pub mod policy;
 pub mod status;
