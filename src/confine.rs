@@ -1,5 +1,9 @@
 //! Starting the agent: only while the sandbox is in force, never as uid 0, and without a way to more rights.
 
+pub mod carry;
+pub mod environment;
+pub mod places;
+
 use std::convert::Infallible;
 use std::env;
 use std::ffi::{OsStr, OsString};

@@ -21,6 +21,7 @@ pub mod install;
 pub mod ipc;
 pub mod launch;
 pub mod log;
+pub mod own_folder;
 pub mod paths;
 pub mod policy;
 pub mod status;

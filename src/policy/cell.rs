@@ -103,7 +103,7 @@ pub enum CellError {
 }
 
 /// Folders that nobody may list as writable, and so none above them.
-const TOO_WIDE: [&str; 24] = [
+pub(crate) const TOO_WIDE: [&str; 24] = [
     "/bin",
     "/boot",
     "/dev",
