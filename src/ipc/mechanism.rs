@@ -22,7 +22,8 @@ const LANDLOCK_PATHS: i32 = 9;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How Unix sockets of the cell are mediated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mechanism {
     /// By Landlock; the supervisor only makes the TCP sockets, for their label.
     Landlock,
