@@ -14,7 +14,6 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use super::environment::PATH_AGAIN;
 use super::places::Places;
 use store::Store;
 
@@ -28,10 +27,12 @@ const STAMPS: &str = ".agent-sandbox/stamps";
 const VERSION: &str = "1";
 
 /// The files that something is carried of.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 11] = [
     ".config/git/config",
     ".gitconfig",
     ".config/git/ignore",
+    ".gitignore",
+    ".gitignore_global",
     ".npmrc",
     ".pip/pip.conf",
     ".config/pip/pip.conf",
@@ -59,7 +60,6 @@ const PROFILE: &str = "# Made once, yours from now on. A login shell begins with
 /// Carries what is to be carried. What could not be is told, a sentence each; nothing of it keeps an agent from being
 /// started.
 pub fn carry(places: &Places) -> Vec<String> {
-    debug_assert!(PROFILE.contains(PATH_AGAIN));
     let store = match Store::open(&places.home) {
         Ok(store) => store,
         Err(error) => return vec![format!("nothing is carried into the agent's home: {error}")],
@@ -87,17 +87,21 @@ pub fn carry(places: &Places) -> Vec<String> {
 }
 
 /// The files to carry, with their content where there is something.
-fn wanted(sources: &mut Sources<'_>) -> [(&'static str, Option<String>); 5] {
-    let git = [sources.text(".config/git/config"), sources.text(".gitconfig")];
-    let ignore = sources.home.join(".config/git/ignore");
-    let ignore = fs::metadata(&ignore).is_ok_and(|file| file.is_file()).then_some(ignore);
-    let git = gitconfig::carried(git.iter().flatten(), sources.home, ignore.as_deref());
+fn wanted(sources: &mut Sources<'_>) -> [(&'static str, Option<String>); 6] {
+    let git: Vec<_> =
+        [".config/git/config", ".gitconfig"].iter().filter_map(|name| sources.text(name)).collect();
+    let ignored = match gitconfig::excludes(git.iter(), sources.home) {
+        Some(path) => read(&path).ok(),
+        None => sources.text(".config/git/ignore"),
+    };
+    let git = gitconfig::carried(git.iter(), sources.home);
     let npm = sources.text(".npmrc").and_then(|text| registries::npm(&text));
     let pip = sources.text(".config/pip/pip.conf").or_else(|| sources.text(".pip/pip.conf"));
     let cargo = sources.text(".cargo/config.toml").or_else(|| sources.text(".cargo/config"));
     let go = sources.text(".config/go/env").and_then(|text| registries::go(&text));
     [
         (".agent-sandbox/gitconfig", git),
+        (".config/git/ignore", ignored.and_then(|text| gitconfig::patterns(&text))),
         (".npmrc", npm),
         (".config/pip/pip.conf", pip.and_then(|text| registries::pip(&text))),
         (".cargo/config.toml", cargo.and_then(|text| registries::cargo(&text))),

@@ -150,21 +150,24 @@ fn further(policy: &CellPolicy, real_home: &Path, notes: &mut Vec<String>) -> Ve
     folders
 }
 
-/// As the shim always chose it, unless the cell must not write there.
+/// As [`claude_config`] chooses it, unless the cell must not write there.
 fn config(real_home: &Path, notes: &mut Vec<String>) -> Option<PathBuf> {
-    let set = env::var_os(claude_config::VARIABLE).filter(|set| !set.is_empty()).map(PathBuf::from);
-    if let Some(set) = &set {
+    let set = env::var_os(claude_config::VARIABLE).map(PathBuf::from);
+    let set = set.filter(|set| !set.as_os_str().is_empty() && set != Path::new(paths::CLAUDE_CONFIG));
+    // Nothing is written to what was set before it is known where it leads.
+    let set = set.and_then(|set| {
         // Claude Code would make it, and cannot from the cell. No link is followed.
-        let _ = rustix::fs::mkdir(set, rustix::fs::Mode::RWXU);
-    }
+        let _ = rustix::fs::mkdir(&set, rustix::fs::Mode::RWXU);
+        let usable = usable(&set, real_home);
+        usable.map_err(|reason| notes.push(config_note(&set, &reason))).ok()
+    });
     let chosen = claude_config::prepare(set, Some(real_home))?;
-    match usable(&chosen, real_home) {
-        Ok(folder) => Some(folder),
-        Err(reason) => {
-            notes.push(format!("{} is not {}: {reason}", workspace::shown(&chosen), claude_config::VARIABLE));
-            claude_config::prepare(None, Some(real_home)).and_then(|folder| usable(&folder, real_home).ok())
-        }
-    }
+    usable(&chosen, real_home).map_err(|reason| notes.push(config_note(&chosen, &reason))).ok()
+}
+
+fn config_note(folder: &Path, reason: &str) -> String {
+    let folder = workspace::shown(folder);
+    format!("{folder} is not Claude Code's configuration folder ({}): {reason}", claude_config::VARIABLE)
 }
 
 fn usable(config: &Path, real_home: &Path) -> Result<PathBuf, String> {

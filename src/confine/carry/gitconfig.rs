@@ -1,10 +1,11 @@
 //! Git's settings that are carried: listed keys of the user's own files, read strictly (git-config(1), "Syntax"). Pure.
 //!
-//! Files that these include are not read. A file that git itself would refuse gives nothing.
+//! Files that these include are not read. A file that git itself would refuse gives nothing. Patterns of what git ignores
+//! are carried as a file of their own, since the cell need not be able to read the user's.
 
 use std::fmt::Write as _;
 use std::iter::Peekable;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::Chars;
 
 /// What a value may be.
@@ -14,14 +15,12 @@ enum Kind {
     Text,
     /// A word or a number.
     Word,
-    /// A file of the user's, to read.
-    File,
     /// A folder whose repositories are trusted, whoever they belong to: containers mount others' files.
     Directory,
 }
 
 /// None of these runs a program, names a login, or sends anything elsewhere.
-const KEYS: [(&str, &str, Kind); 52] = [
+const KEYS: [(&str, &str, Kind); 51] = [
     ("branch", "autosetupmerge", Kind::Word),
     ("branch", "autosetuprebase", Kind::Word),
     ("branch", "sort", Kind::Word),
@@ -33,7 +32,6 @@ const KEYS: [(&str, &str, Kind); 52] = [
     ("core", "abbrev", Kind::Word),
     ("core", "autocrlf", Kind::Word),
     ("core", "eol", Kind::Word),
-    ("core", "excludesfile", Kind::File),
     ("core", "filemode", Kind::Word),
     ("core", "quotepath", Kind::Word),
     ("core", "safecrlf", Kind::Word),
@@ -88,29 +86,41 @@ struct Entry {
     value: Option<String>,
 }
 
-/// The file to include, from the texts in the order that git reads them; `ignore` is the user's `~/.config/git/ignore`,
-/// where there is one.
-pub(super) fn carried<'a>(
-    texts: impl Iterator<Item = &'a String>,
-    real_home: &Path,
-    ignore: Option<&Path>,
-) -> Option<String> {
+/// The file to include, from the texts in the order that git reads them.
+pub(super) fn carried<'a>(texts: impl Iterator<Item = &'a String>, real_home: &Path) -> Option<String> {
     let mut carried = String::new();
-    let mut excludes = false;
     for entry in texts.filter_map(|text| read(text)).flatten() {
         let listed = |(section, key, _): &&(&str, &str, Kind)| *section == entry.section && *key == entry.key;
         let kind = KEYS.iter().find(listed).filter(|_| !entry.has_subsection).map(|(_, _, kind)| *kind);
-        let Some(value) = kind.and_then(|kind| value(kind, entry.value.as_deref(), real_home)) else {
-            continue;
-        };
-        excludes |= entry.key == "excludesfile";
-        put(&mut carried, &entry.section, &entry.key, &value);
-    }
-    if let Some(ignore) = ignore.and_then(Path::to_str).filter(|_| !excludes) {
-        put(&mut carried, "core", "excludesfile", ignore);
+        if let Some(value) = kind.and_then(|kind| value(kind, entry.value.as_deref(), real_home)) {
+            put(&mut carried, &entry.section, &entry.key, &value);
+        }
     }
     let head = "# Made by agent-sandbox from the user's own settings. What is changed here stays, and is not followed up.\n";
     (!carried.is_empty()).then(|| head.to_owned() + &carried)
+}
+
+/// Where the user's own patterns of ignored files are: what the texts say last, if it is called so.
+pub(super) fn excludes<'a>(texts: impl Iterator<Item = &'a String>, real_home: &Path) -> Option<PathBuf> {
+    let entries = texts.filter_map(|text| read(text)).flatten();
+    let said = entries.filter(|e| e.section == "core" && !e.has_subsection && e.key == "excludesfile").last();
+    let path = said?.value.and_then(|value| in_home(&value, real_home)).map(PathBuf::from)?;
+    let name = path.file_name()?.to_str()?;
+    (name.contains("ignore") || name.contains("exclude")).then_some(path)
+}
+
+/// The patterns of such a file.
+pub(super) fn patterns(text: &str) -> Option<String> {
+    let lines: Vec<_> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    (!lines.is_empty()).then(|| lines.join("\n") + "\n")
+}
+
+/// An absolute path, where `~` is the real home.
+fn in_home(value: &str, real_home: &Path) -> Option<String> {
+    match value.strip_prefix("~/") {
+        Some(rest) => Some(real_home.join(rest).to_str()?.to_owned()),
+        None => value.starts_with('/').then(|| value.to_owned()),
+    }
 }
 
 fn value(kind: Kind, value: Option<&str>, real_home: &Path) -> Option<String> {
@@ -118,8 +128,6 @@ fn value(kind: Kind, value: Option<&str>, real_home: &Path) -> Option<String> {
     if value.len() > MAX_VALUE || value.chars().any(char::is_control) {
         return None;
     }
-    let in_home =
-        || value.strip_prefix("~/").and_then(|rest| Some(real_home.join(rest).to_str()?.to_owned()));
     match kind {
         Kind::Text => Some(value.to_owned()),
         Kind::Word => {
@@ -127,8 +135,7 @@ fn value(kind: Kind, value: Option<&str>, real_home: &Path) -> Option<String> {
             value.chars().all(plain).then(|| value.to_owned())
         }
         Kind::Directory if value.is_empty() || value == "*" => Some(value.to_owned()),
-        Kind::File | Kind::Directory if value.starts_with('/') => Some(value.to_owned()),
-        Kind::File | Kind::Directory => in_home(),
+        Kind::Directory => in_home(value, real_home),
     }
 }
 
@@ -240,7 +247,7 @@ mod tests {
     use std::process::Command;
 
     fn carry(text: &str) -> String {
-        carried([text.to_owned()].iter(), Path::new("/home/x"), None).unwrap_or_default()
+        carried([text.to_owned()].iter(), Path::new("/home/x")).unwrap_or_default()
     }
 
     /// As git reads it; `None` where it refuses the file.
@@ -272,7 +279,6 @@ mod tests {
                 ("user.name", "A \"B\" C"),
                 ("user.email", "a@b.example"),
                 ("core.autocrlf", "input"),
-                ("core.excludesfile", "/home/x/.gitignore_global"),
                 ("pull.rebase", "true"),
                 ("safe.directory", "*"),
                 ("safe.directory", "/workspaces/x"),
@@ -341,12 +347,20 @@ mod tests {
     }
 
     #[test]
-    fn excluded_files_as_the_user_has_them() {
-        let ignore = Some(Path::new("/home/x/.config/git/ignore"));
-        let own = "[core]\n\texcludesfile = /y\n".to_owned();
-        let carry = |text: &String| carried([text].into_iter(), Path::new("/home/x"), ignore).unwrap();
-        assert!(carry(&String::new()).contains("excludesfile = \"/home/x/.config/git/ignore\""));
-        assert!(carry(&own).contains("excludesfile = \"/y\"") && !carry(&own).contains("ignore\""));
+    fn ignored_files_as_the_user_has_them() {
+        let excludes = |texts: &[&str]| {
+            let texts: Vec<_> = texts.iter().map(|&text| text.to_owned()).collect();
+            excludes(texts.iter(), Path::new("/home/x"))
+        };
+        let own = "[core]\n\texcludesFile = ~/.gitignore_global\n";
+        assert_eq!(excludes(&[own]), Some("/home/x/.gitignore_global".into()));
+        assert_eq!(excludes(&[own, "[core]\n\texcludesFile = /y/excludes\n"]), Some("/y/excludes".into()));
+        for other in ["", "[core]\n\texcludesFile = ~/.ssh/id_ed25519\n", "[core]\n\texcludesFile = ignore\n"]
+        {
+            assert_eq!(excludes(&[other]), None, "{other}");
+        }
+        assert_eq!(patterns("# mine\n\n.DS_Store\n*.swp\n").as_deref(), Some(".DS_Store\n*.swp\n"));
+        assert_eq!(patterns("# nothing\n"), None);
     }
 
     proptest! {

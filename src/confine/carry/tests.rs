@@ -55,6 +55,18 @@ fn git_knows_who_commits_and_no_helper() {
 }
 
 #[test]
+fn git_ignores_what_the_user_has_ignored() {
+    let lab = Lab::new();
+    lab.real(".config/git/ignore", "# mine\n.DS_Store\n");
+    lab.carry();
+    assert_eq!(lab.text(".config/git/ignore"), ".DS_Store\n");
+    lab.real(".gitconfig", "[core]\n\texcludesFile = ~/.gitignore_global\n");
+    lab.real(".gitignore_global", "*.swp\n");
+    lab.carry();
+    assert_eq!(lab.text(".config/git/ignore"), "*.swp\n");
+}
+
+#[test]
 fn registries_arrive_without_their_logins() {
     let lab = Lab::new();
     lab.real(".npmrc", "registry=https://npm.example/\n//npm.example/:_authToken=SECRET\n");
@@ -171,6 +183,11 @@ fn without_a_change_nothing_is_written() {
     lab.carry();
     assert_eq!(fs::metadata(lab.home(".agent-sandbox")).unwrap().mtime_nsec(), before);
     assert!(!lab.home(".zshrc").exists(), "what begins a home comes once");
+}
+
+#[test]
+fn the_profile_reads_what_the_environment_sets() {
+    assert!(PROFILE.contains(&format!("PATH=${}\n", crate::confine::environment::PATH_AGAIN)));
 }
 
 #[test]
