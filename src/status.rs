@@ -39,6 +39,9 @@ pub struct Status {
     /// The option `allow` as it is now, an entry each.
     #[serde(default)]
     pub allow: Vec<String>,
+    /// The option `localPorts` as it is now.
+    #[serde(default)]
+    pub local_ports: BTreeSet<u16>,
     /// Why DNS questions get no answer, where they do not; nothing is open for that.
     #[serde(default)]
     pub dns_problem: Option<String>,
@@ -65,6 +68,9 @@ pub struct Denied {
     pub let_through: bool,
     /// The entry of the option `allow` that would allow it, if one would.
     pub entry: Option<String>,
+    /// The port that the option `localPorts` would have to list to allow it, if that is what would.
+    #[serde(default)]
+    pub local_port: Option<u16>,
     /// How often; a lookup is often two questions, for IPv4 and IPv6.
     pub count: u64,
     /// When first, in milliseconds since 1970.

@@ -30,6 +30,11 @@ pub(super) fn look(shared: &Shared) -> anyhow::Result<()> {
     let noted = firewall::flows(&ruleset)?;
     let full = is_full(&noted);
     for (flow, times) in flows.news(noted) {
+        // Who listens there is not who was refused, and whose name leads there does not matter.
+        if flow.local_port().is_some() {
+            shared.refused.times(&Refusal::Flow { flow, name: None, let_through: false }, times, || None);
+            continue;
+        }
         let name = name_of(flow.address, &lock(&shared.inner).addresses, &shared.lookup);
         let name = name.map(|name| match shared.policy.decide(&name, flow.port) {
             Decision::Allowed(_) => (name, None),

@@ -25,7 +25,7 @@ use super::state::{Inner, Shared, now_ms};
 use super::{LISTENING, control, hosts_file, log, policy_file, resolv_conf};
 use crate::egress::addresses::Addresses;
 use crate::egress::query::Record;
-use crate::firewall::plan::{plan, plan_in};
+use crate::firewall::plan::{plan, plan_with};
 use crate::policy::{HostName, Mode};
 use crate::status::AUDIT;
 use crate::{descriptors, firewall, paths};
@@ -53,14 +53,10 @@ fn set_up() -> anyhow::Result<Arc<Shared>> {
     // The starter has put it there; between its look and this one nobody else could run.
     let closed = plan(&resolvers.upstream);
     firewall::verify(&closed, &BTreeSet::new())?;
-    let ruleset = match policy.mode {
-        Mode::Enforce => closed,
-        Mode::Audit => {
-            let open = plan_in(Mode::Audit, &resolvers.upstream);
-            firewall::apply(&open)?;
-            open
-        }
-    };
+    let ruleset = plan_with(policy.mode, &resolvers.upstream, &policy.cell.local_ports);
+    if ruleset != closed {
+        firewall::apply(&ruleset)?;
+    }
     let own = policy.hosts().into_keys().cloned().collect();
     let shared = Arc::new(Shared {
         policy,

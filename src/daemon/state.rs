@@ -68,6 +68,7 @@ impl Shared {
             names: names.collect(),
             zones: self.policy.zone_entries(),
             allow: self.policy.allow_entries(),
+            local_ports: self.policy.cell.local_ports.clone(),
             dns_problem: self.dns.problem(),
             gate_problem: self.gate.problem(),
             denied,

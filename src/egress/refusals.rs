@@ -54,7 +54,10 @@ impl Refusal {
         match self {
             Self::Question(name) => name.to_string(),
             Self::Connection { name, port, .. } => format!("{name}:{port}"),
-            Self::Flow { flow, name, .. } => told(flow, name.as_ref().map(|(name, _)| name)),
+            Self::Flow { flow, name, .. } => match flow.local_port() {
+                Some(port) => format!("localhost:{port}"),
+                None => told(flow, name.as_ref().map(|(name, _)| name)),
+            },
             Self::Odd { port, said: Some(said), .. } => format!("{said}, port {port}"),
             Self::Odd { port, said: None, .. } => format!("port {port}"),
         }
@@ -65,6 +68,9 @@ impl Refusal {
         match self {
             Self::Question(_) => Reason::NotListed.to_string(),
             Self::Connection { reason, .. } => reason.to_string(),
+            Self::Flow { flow, .. } if flow.local_port().is_some() => {
+                "who listens there is outside the agent's cell".to_owned()
+            }
             Self::Flow { flow: Flow { protocol: TCP, .. }, name: Some((_, Some(reason))), .. } => {
                 reason.to_string()
             }
@@ -96,6 +102,14 @@ impl Refusal {
         }
     }
 
+    /// The port that the option `localPorts` would have to list to allow it.
+    pub fn local_port(&self) -> Option<u16> {
+        match self {
+            Self::Flow { flow, .. } => flow.local_port(),
+            _ => None,
+        }
+    }
+
     /// Whether it was let through all the same, in audit mode.
     pub const fn is_let_through(&self) -> bool {
         matches!(self, Self::Connection { let_through: true, .. } | Self::Flow { let_through: true, .. })
@@ -105,15 +119,19 @@ impl Refusal {
     pub fn sentence(&self) -> String {
         let (what, why) = (self.what(), self.why());
         let done = if self.is_let_through() { "let through (audit mode)" } else { "refused" };
-        match self.entry() {
-            Some(entry) => {
-                format!(
-                    "{done} {what}: {why}; to allow it, add to the Feature's options: \"allow\": \"{entry}\""
-                )
+        match option(self.entry().as_deref(), self.local_port()) {
+            Some(option) => {
+                format!("{done} {what}: {why}; to allow it, add to the Feature's options: {option}")
             }
             None => format!("{done} {what}: {why}"),
         }
     }
+}
+
+/// The Feature's option that would allow what was refused, by [`Refusal::entry`] and [`Refusal::local_port`].
+pub fn option(entry: Option<&str>, local_port: Option<u16>) -> Option<String> {
+    let allow = entry.map(|entry| format!("\"allow\": \"{entry}\""));
+    allow.or_else(|| local_port.map(|port| format!("\"localPorts\": \"{port}\"")))
 }
 
 const TCP: u8 = 6;
@@ -230,6 +248,7 @@ impl Refusals {
             why: refusal.why(),
             let_through: refusal.is_let_through(),
             entry: refusal.entry(),
+            local_port: refusal.local_port(),
             count: count.times,
             first_ms: count.first_ms,
             last_ms: count.last_ms,
@@ -297,6 +316,7 @@ mod tests {
             why: "not in the policy".to_owned(),
             let_through: false,
             entry: Some("a.example".to_owned()),
+            local_port: None,
             count: 2,
             first_ms: 5,
             last_ms: 9,
@@ -388,6 +408,18 @@ mod tests {
         ] {
             assert_eq!(sentence, expected);
         }
+    }
+
+    #[test]
+    fn a_port_on_loopback_is_told_with_its_own_option() {
+        let flow = Flow { address: "127.0.0.1".parse().unwrap(), protocol: TCP, port: 3000, uid: 0 };
+        let refusal = Refusal::Flow { flow, name: None, let_through: false };
+        assert_eq!(
+            refusal.sentence(),
+            "refused localhost:3000: who listens there is outside the agent's cell; to allow it, add to the Feature's \
+             options: \"localPorts\": \"3000\""
+        );
+        assert_eq!((refusal.entry(), refusal.local_port()), (None, Some(3000)));
     }
 
     #[test]
