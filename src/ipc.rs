@@ -16,6 +16,7 @@
 mod address;
 mod assembler;
 mod bind;
+mod binder;
 mod caller;
 mod connect;
 pub mod filter;

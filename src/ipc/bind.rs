@@ -6,6 +6,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::address::Address;
+use super::binder::Task;
 use super::caller::{Caller, Kind};
 use super::connect::{put, wanted};
 use super::notify::{Call, Listener};
@@ -38,7 +39,13 @@ pub(super) fn answer(desk: &mut Desk, listener: &Listener, call: &Call) -> Resul
                 return Err(Errno::INTR);
             }
             let socket = raw::socket(libc::AF_UNIX, kind, 0)?;
-            bind_in(&folder, name, umask, &socket)?;
+            let socket = match &desk.binder {
+                Some(binder) => {
+                    let folder = start.into_folder();
+                    binder.bind(Task { socket, folder, address: UnixAddress::new(&path)?, umask })?
+                }
+                None => bind_in(&folder, name, umask, socket)?,
+            };
             listen(&socket).inspect_err(|_| {
                 let _ = rustix::fs::unlinkat(&folder, name, AtFlags::empty());
             })?;
@@ -51,8 +58,8 @@ pub(super) fn answer(desk: &mut Desk, listener: &Listener, call: &Call) -> Resul
     }
 }
 
-/// In the folder itself, whatever its path has become.
-fn bind_in(folder: &Pinned, name: &[u8], umask: Mode, socket: &OwnedFd) -> Result<(), Errno> {
+/// In the folder itself, whatever its path has become. The socket then says its name without the folder.
+fn bind_in(folder: &Pinned, name: &[u8], umask: Mode, socket: OwnedFd) -> Result<OwnedFd, Errno> {
     let address = UnixAddress::new(name)?;
     rustix::process::fchdir(folder)?;
     let before = rustix::process::umask(umask);
@@ -60,7 +67,7 @@ fn bind_in(folder: &Pinned, name: &[u8], umask: Mode, socket: &OwnedFd) -> Resul
     rustix::process::umask(before);
     // Not to keep anything of the cell's from being unmounted; the root is always there.
     let _ = rustix::process::chdir("/");
-    result
+    result.map(|()| socket)
 }
 
 fn abstractly(desk: &mut Desk, address: &[u8], kind: i32, flags: OFlags, fd: i32) -> Result<Answer, Errno> {

@@ -69,6 +69,11 @@ impl Start {
         Ok(Self(if path.starts_with(b"/") { None } else { Some(caller.folder()?) }))
     }
 
+    /// The folder that a relative path starts from.
+    pub(super) fn into_folder(self) -> Option<OwnedFd> {
+        self.0
+    }
+
     /// Pins what is at a path.
     pub(super) fn pin(&self, path: &[u8]) -> Result<Pinned, Errno> {
         Pinned::new(self.open(path, OFlags::PATH | OFlags::CLOEXEC)?)

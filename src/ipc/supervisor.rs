@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use super::binder::Binder;
 use super::caller::Caller;
+use super::mechanism::Mechanism;
 use super::notify::{AtExec, Call, Listener};
 use super::peers::Peers;
 use super::remembered::Remembered;
@@ -40,6 +42,8 @@ pub(super) enum Answer {
 #[derive(Debug)]
 pub(super) struct Desk {
     pub(super) rules: SocketRules,
+    /// Where Landlock is to be had.
+    pub(super) binder: Option<Binder>,
     pub(super) peers: Peers,
     /// Placeholders for sockets of the type `SOCK_SEQPACKET`, by inode.
     pub(super) packets: Remembered<u64>,
@@ -77,7 +81,7 @@ pub enum Turn {
 /// Answers the calls that the filter notifies.
 ///
 /// It belongs into the process that all of the cell descends from, and changes that process's working folder and umask.
-/// There should be no other thread in it.
+/// There should be no other thread in it but the one that binds.
 #[derive(Debug)]
 pub struct Supervisor {
     listener: Listener,
@@ -88,8 +92,11 @@ pub struct Supervisor {
 impl Supervisor {
     /// Takes over a listener that [`super::install`] gave.
     pub fn new(listener: OwnedFd, rules: SocketRules) -> io::Result<Self> {
+        let rules = rules.by_real_paths();
+        let wanted = rules.mechanism == Mechanism::Supervisor && rules.moves_are_shut;
         let desk = Desk {
-            rules: rules.by_real_paths(),
+            binder: if wanted { Some(Binder::start(rules.writable.clone())?) } else { None },
+            rules,
             peers: Peers::new(),
             packets: Remembered::new(MAX_REMEMBERED),
             names: Remembered::new(MAX_REMEMBERED),
