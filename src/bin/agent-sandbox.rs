@@ -27,7 +27,8 @@ const USAGE: &str = "usage: agent-sandbox COMMAND
   allow-check NAME[:PORT] [--json]
                            what the policy says of a name, without trying it
   exec PROGRAM [ARG...]    start a program as the agent is started
-  start [PROGRAM [ARG...]] start the sandbox where no entrypoint did, then a program of yours";
+  start [PROGRAM [ARG...]] start the sandbox where no entrypoint did, then a program of yours
+  --version                the version of this program";
 
 /// A line on standard output. Whoever reads no further, as `head` does, is no reason to panic.
 macro_rules! show {
@@ -70,6 +71,7 @@ enum Command {
     Exec { program: OsString, arguments: Vec<OsString> },
     Start { command: Vec<OsString> },
     Help,
+    Version,
 }
 
 fn parse(arguments: &[OsString]) -> Result<Command, lexopt::Error> {
@@ -89,15 +91,18 @@ fn parse(arguments: &[OsString]) -> Result<Command, lexopt::Error> {
                 let program = rest.next().ok_or("exec: a program is missing")?;
                 return Ok(Command::Exec { program, arguments: rest.collect() });
             }
+            Some("help") => return Ok(Command::Help),
             Some("start") => return Ok(Command::Start { command: parser.raw_args()?.collect() }),
             _ => return Err(format!("unknown command '{}'", name.to_string_lossy()).into()),
         },
         Some(Short('h') | Long("help")) => return Ok(Command::Help),
+        Some(Short('V') | Long("version")) => return Ok(Command::Version),
         Some(other) => return Err(other.unexpected()),
         None => return Err("a command is missing".into()),
     };
     while let Some(argument) = parser.next()? {
         match (&mut command, argument) {
+            (_, Short('h') | Long("help")) => return Ok(Command::Help),
             (
                 Command::Status { json } | Command::Verify { json } | Command::Log { json, .. },
                 Long("json"),
@@ -116,12 +121,13 @@ fn parse(arguments: &[OsString]) -> Result<Command, lexopt::Error> {
 
 /// The name may stand before `--json` or behind it.
 fn allow_check_arguments(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
-    use lexopt::prelude::{Long, Value};
+    use lexopt::prelude::{Long, Short, Value};
     let (mut name, mut json) = (None, false);
     while let Some(argument) = parser.next()? {
         match argument {
             Value(text) if name.is_none() => name = Some(lexopt::ValueExt::string(text)?),
             Long("json") => json = true,
+            Short('h') | Long("help") => return Ok(Command::Help),
             other => return Err(other.unexpected()),
         }
     }
@@ -132,6 +138,10 @@ fn run(command: Command) -> ExitCode {
     match command {
         Command::Help => {
             show!("{USAGE}");
+            ExitCode::from(exit::OK)
+        }
+        Command::Version => {
+            show!("agent-sandbox {}", env!("CARGO_PKG_VERSION"));
             ExitCode::from(exit::OK)
         }
         Command::Status { json } => match client::status() {
@@ -313,4 +323,5 @@ fn print_rows(rows: &[Row], json: bool) {
     for limit in verify::LIMITS {
         show!("note  {limit}");
     }
+    show!("{}", verify::summary(rows));
 }
