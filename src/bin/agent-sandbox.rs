@@ -28,7 +28,8 @@ const USAGE: &str = "usage: agent-sandbox COMMAND
                            what the policy says of a name, without trying it
   exec PROGRAM [ARG...]    run a program in a cell, as the agent is run
   cell [--check] [--json]  whether this is a cell, and what it is made of
-  start [PROGRAM [ARG...]] start the sandbox where no entrypoint did, then a program of yours";
+  start [PROGRAM [ARG...]] start the sandbox where no entrypoint did, then a program of yours
+  --version                the version of this program";
 
 /// A line on standard output. Whoever reads no further, as `head` does, is no reason to panic.
 macro_rules! show {
@@ -76,6 +77,7 @@ enum Command {
     Attempt { aims: OsString },
     Start { command: Vec<OsString> },
     Help,
+    Version,
 }
 
 fn parse(arguments: &[OsString]) -> Result<Command, lexopt::Error> {
@@ -99,15 +101,18 @@ fn parse(arguments: &[OsString]) -> Result<Command, lexopt::Error> {
             Some("attempt") => {
                 return Ok(Command::Attempt { aims: parser.raw_args()?.next().ok_or("attempt: what?")? });
             }
+            Some("help") => return Ok(Command::Help),
             Some("start") => return Ok(Command::Start { command: parser.raw_args()?.collect() }),
             _ => return Err(format!("unknown command '{}'", name.to_string_lossy()).into()),
         },
         Some(Short('h') | Long("help")) => return Ok(Command::Help),
+        Some(Short('V') | Long("version")) => return Ok(Command::Version),
         Some(other) => return Err(other.unexpected()),
         None => return Err("a command is missing".into()),
     };
     while let Some(argument) = parser.next()? {
         match (&mut command, argument) {
+            (_, Short('h') | Long("help")) => return Ok(Command::Help),
             (
                 Command::Status { json }
                 | Command::Verify { json }
@@ -130,12 +135,13 @@ fn parse(arguments: &[OsString]) -> Result<Command, lexopt::Error> {
 
 /// The name may stand before `--json` or behind it.
 fn allow_check_arguments(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
-    use lexopt::prelude::{Long, Value};
+    use lexopt::prelude::{Long, Short, Value};
     let (mut name, mut json) = (None, false);
     while let Some(argument) = parser.next()? {
         match argument {
             Value(text) if name.is_none() => name = Some(lexopt::ValueExt::string(text)?),
             Long("json") => json = true,
+            Short('h') | Long("help") => return Ok(Command::Help),
             other => return Err(other.unexpected()),
         }
     }
@@ -146,6 +152,10 @@ fn run(command: Command) -> ExitCode {
     match command {
         Command::Help => {
             show!("{USAGE}");
+            ExitCode::from(exit::OK)
+        }
+        Command::Version => {
+            show!("agent-sandbox {}", env!("CARGO_PKG_VERSION"));
             ExitCode::from(exit::OK)
         }
         Command::Status { json } => match client::status() {
@@ -364,4 +374,5 @@ fn print_rows(rows: &[Row], json: bool) {
     for limit in verify::LIMITS {
         show!("note  {limit}");
     }
+    show!("{}", verify::summary(rows));
 }

@@ -15,6 +15,7 @@ use crate::firewall;
 use crate::firewall::plan::{MOST_FLOWS, is_closed_in_audit};
 use crate::firewall::ruleset::Flow;
 use crate::policy::{Decision, HostName, Mode};
+use crate::verify::is_probe;
 
 const TCP: u8 = 6;
 
@@ -41,6 +42,10 @@ pub(super) fn look(shared: &Shared) -> anyhow::Result<()> {
             Decision::Refused(reason) => (name, Some(reason)),
         });
         let let_through = shared.policy.mode == Mode::Audit && is_let_through(&flow);
+        // `agent-sandbox verify` has made sure that it is refused, which is nothing to tell.
+        if !let_through && is_probe(&flow) {
+            continue;
+        }
         shared
             .refused
             .times(&Refusal::Flow { flow, name, let_through }, times, || Some(who::of_uid(flow.uid)));
