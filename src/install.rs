@@ -25,6 +25,7 @@ pub mod packages;
 pub mod platform;
 pub mod policy;
 pub mod policy_file;
+mod privileged;
 pub mod proxy;
 pub mod release_host;
 mod resolve;
@@ -284,7 +285,9 @@ pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<Record, Insta
     }
     stage.whole(POLICY, &pretty(&policy, POLICY)?, 0o644)?;
     stage.whole(RECORD, &pretty(&record, RECORD)?, 0o644)?;
+    let stripped = privileged::strip(&options.root)?;
     stage.commit()?;
+    stripped.keep().iter().for_each(|line| say(line));
     Ok(record)
 }
 

@@ -22,6 +22,7 @@ pub mod launch;
 pub mod log;
 pub mod paths;
 pub mod policy;
+pub mod privileged;
 pub mod status;
 pub mod utc;
 pub mod verify;

@@ -142,6 +142,7 @@ pub(crate) mod tests {
             allow: policy.allow_entries(),
             dns_problem: None,
             gate_problem: None,
+            privileged: None,
             denied: denied.collect(),
             denied_others: 0,
         }

@@ -11,6 +11,7 @@ mod gateway;
 mod git_push;
 mod hello;
 mod kernel;
+mod privileged;
 mod rights;
 
 use serde::Serialize;
@@ -65,6 +66,7 @@ pub fn run() -> Vec<Row> {
     rows.extend(gate::rows());
     rows.push(gateway::row());
     rows.extend(rights::rows());
+    rows.push(privileged::row());
     rows.push(git_push::row());
     rows.extend(allowed::rows());
     rows

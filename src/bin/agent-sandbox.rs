@@ -15,7 +15,8 @@ use agent_sandbox::confine::{self, NotStarted};
 use agent_sandbox::follow::Form;
 use agent_sandbox::git_guard::PushError;
 use agent_sandbox::policy::{Mode, Policy};
-use agent_sandbox::status::{AUDIT, Status};
+use agent_sandbox::privileged::names;
+use agent_sandbox::status::{AUDIT, Privileged, Status};
 use agent_sandbox::verify::{self, Outcome, Row};
 use agent_sandbox::{client, compat, exit, follow, git_guard, launch, log, paths};
 
@@ -286,8 +287,25 @@ fn print_status(status: &Status, json: bool) {
     for zone in &status.zones {
         show!("allowed: {zone}");
     }
+    if let Some(found) = &status.privileged {
+        print_privileged(found);
+    }
     if !status.denied.is_empty() {
         show!("refused: {}; `agent-sandbox log` lists it", status.denied.len());
+    }
+}
+
+fn print_privileged(found: &Privileged) {
+    let left = found.left.iter().map(|file| format!("{} ({}: {})", file.path, file.gives, file.why));
+    let left: Vec<String> = left.collect();
+    if !found.stripped.is_empty() {
+        show!("stripped: {}", names(&found.stripped, found.stripped_others));
+    }
+    if !left.is_empty() {
+        show!("problem: files give rights to whoever runs them: {}", names(&left, found.left_others));
+    }
+    if let Some(problem) = &found.problem {
+        show!("problem: files that give rights were not looked for: {problem}");
     }
 }
 

@@ -16,6 +16,7 @@ mod layout;
 mod openpgp;
 mod package;
 mod policy;
+mod privileged;
 mod proxy;
 mod release_host;
 mod server;
