@@ -118,6 +118,11 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 
+    use rustix::thread::{CapabilitySet, CapabilitySets};
+
+    /// `cap_net_raw+ep`, as the kernel keeps it.
+    const NET_RAW: [u8; 20] = [1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
     #[test]
     fn roots_files_are_stripped_and_others_are_told() {
         if !rustix::process::geteuid().is_root() {
@@ -139,12 +144,37 @@ mod tests {
         for n in 0..2 * MOST_LISTED {
             make(&format!("many{n}"), 1000, 0o2755);
         }
-        let (report, lines) = strip(root.path(), &launcher);
+        let ping = make("ping", 0, 0o755);
+        let capabilities = rustix::fs::XattrFlags::empty();
+        let capabilities = rustix::fs::setxattr(&ping, "security.capability", &NET_RAW, capabilities).is_ok();
+        assert!(capabilities || std::env::var_os("CI").is_none(), "CI must have file capabilities");
+        let private = root.path().join("private");
+        fs::create_dir(&private).unwrap();
+        chown(&private, Some(1000), Some(1000)).unwrap();
+        fs::set_permissions(&private, fs::Permissions::from_mode(0o700)).unwrap();
+
+        let (root, for_thread) = (root.path(), launcher.clone());
+        let (report, lines) = thread::scope(|scope| {
+            // Rights are a thread's own on Linux: as the daemon has them.
+            let as_daemon = scope.spawn(move || {
+                let kept = CapabilitySet::NET_ADMIN;
+                let none = CapabilitySet::empty();
+                let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: none };
+                rustix::thread::set_capabilities(None, sets).unwrap();
+                strip(root, &for_thread)
+            });
+            as_daemon.join().unwrap()
+        });
         assert_eq!(report.stripped, [su.display().to_string()]);
         assert_eq!(report.left.len(), MOST_LISTED);
-        assert_eq!(report.left_others, MOST_LISTED as u64 + 1);
-        assert!(report.left.iter().all(|file| file.why == "not root's"), "{report:?}");
-        assert_eq!((report.unseen, &report.problem), (0, &None));
+        assert_eq!(report.left_others, MOST_LISTED as u64 + 1 + u64::from(capabilities));
+        let (first, rest) = report.left.split_at(usize::from(capabilities));
+        assert!(rest.iter().all(|file| file.why == "not root's"), "{report:?}");
+        for file in first {
+            assert_eq!((file.path.as_str(), file.gives.as_str()), (ping.to_str().unwrap(), "capabilities"));
+            assert!(file.why.contains("not permitted"), "{}", file.why);
+        }
+        assert_eq!((report.unseen, &report.problem), (1, &None));
         assert_eq!(lines.len(), 2, "{lines:?}");
         let mode = |path| fs::metadata(path).unwrap().mode() & 0o7777;
         assert_eq!((mode(&launcher), mode(&su), mode(&theirs)), (0o6755, 0o755, 0o4755));
