@@ -28,6 +28,9 @@ pub enum NotStarted {
     /// The live state says no.
     #[error("the agent is not started: {0}")]
     Sandbox(#[from] NotReady),
+    /// A wrapper without anything to wrap.
+    #[error("claude-process-wrapper is for editors' extensions: it starts the command line that it is given")]
+    NoProgram,
     /// The kernel did not take it.
     #[error("{program}: {source}")]
     Exec {
@@ -47,17 +50,33 @@ pub fn claude(arguments: &[OsString]) -> Result<Infallible, NotStarted> {
     command.args(arguments);
     if !only_version {
         check()?;
-        let set = env::var_os(claude_config::VARIABLE).map(PathBuf::from);
-        let home = env::home_dir();
-        match claude_config::prepare(set, home.as_deref()) {
-            Some(folder) => command.env(claude_config::VARIABLE, folder),
-            // The container's environment names the volume, which cannot be written.
-            None => command.env_remove(claude_config::VARIABLE),
-        };
+        configure(&mut command);
     }
     // The image is the version: an agent cannot replace what root installed, and should not try.
     command.env("DISABLE_AUTOUPDATER", "1").env("DISABLE_UPDATES", "1");
     exec(&mut command)
+}
+
+/// Replaces this process by a Claude Code that somebody brings along: the command line that an editor's extension, or
+/// Claude Code for its background processes, hands to its wrapper. Returns only on failure.
+pub fn wrapped(command_line: &[OsString]) -> Result<Infallible, NotStarted> {
+    let (program, arguments) = command_line.split_first().ok_or(NotStarted::NoProgram)?;
+    check()?;
+    let mut command = Command::new(program);
+    command.args(arguments);
+    configure(&mut command);
+    exec(&mut command)
+}
+
+/// Names the configuration folder.
+fn configure(command: &mut Command) {
+    let set = env::var_os(claude_config::VARIABLE).map(PathBuf::from);
+    let home = env::home_dir();
+    match claude_config::prepare(set, home.as_deref()) {
+        Some(folder) => command.env(claude_config::VARIABLE, folder),
+        // The container's environment names the volume, which cannot be written.
+        None => command.env_remove(claude_config::VARIABLE),
+    };
 }
 
 /// Replaces this process by any program, under the same conditions. Returns only on failure.

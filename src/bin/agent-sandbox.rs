@@ -1,4 +1,5 @@
 //! The user's program: asks the sandbox, tries it, and starts the agent in it. As `claude` it is the shim, as
+//! `claude-process-wrapper` what editors' extensions start their own Claude Code with, as
 //! `init-firewall.sh` and `sudo` what the original Feature's users call, and as a remote helper of git's it refuses
 //! `git push`.
 
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = arguments.collect();
     match Path::new(&own_name).file_name().and_then(OsStr::to_str) {
         Some("claude") => return not_started(confine::claude(&arguments)),
+        Some("claude-process-wrapper") => return not_started(confine::wrapped(&arguments)),
         Some("init-firewall.sh") => return said("init-firewall.sh", compat::init_firewall()),
         Some("sudo") => return said("sudo", compat::sudo(&arguments)),
         Some(git_guard::NAME) => return pushed(git_guard::run(&arguments)),
