@@ -66,6 +66,9 @@ pub enum NotStarted {
     /// The program does not run, or nobody knows how it ended.
     #[error(transparent)]
     Program(#[from] MirrorError),
+    /// A wrapper without anything to wrap.
+    #[error("claude-process-wrapper is for editors' extensions: it starts the command line that it is given")]
+    NoProgram,
     /// The kernel did not take it.
     #[error("{program}: {source}")]
     Exec {
@@ -88,6 +91,13 @@ pub fn claude(arguments: &[OsString]) -> Result<Ending, NotStarted> {
         return Err(replaced(Command::new(paths::CLAUDE).args(arguments).envs(NO_UPDATES)));
     }
     celled(OsStr::new(paths::CLAUDE), arguments, &NO_UPDATES)
+}
+
+/// Runs a Claude Code that somebody brings along: the command line that an editor's extension, or Claude Code for its
+/// background processes, hands to its wrapper.
+pub fn wrapped(command_line: &[OsString]) -> Result<Ending, NotStarted> {
+    let (program, arguments) = command_line.split_first().ok_or(NotStarted::NoProgram)?;
+    celled(program, arguments, &[])
 }
 
 /// Runs any program, under the same conditions.

@@ -24,6 +24,7 @@ pub mod log;
 pub mod own_folder;
 pub mod paths;
 pub mod policy;
+pub mod privileged;
 pub mod status;
 pub mod utc;
 pub mod verify;

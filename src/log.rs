@@ -164,6 +164,7 @@ pub(crate) mod tests {
             local_ports: BTreeSet::new(),
             dns_problem: None,
             gate_problem: None,
+            privileged: None,
             denied: denied.collect(),
             denied_others: 0,
         }

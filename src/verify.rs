@@ -12,6 +12,7 @@ mod gateway;
 mod git_push;
 mod hello;
 mod kernel;
+mod privileged;
 mod rights;
 
 pub use cell::{Aims, Report, attempt_all};
@@ -71,6 +72,7 @@ pub fn run() -> Vec<Row> {
     rows.extend(gate::rows());
     rows.push(gateway::row());
     rows.extend(rights::rows());
+    rows.push(privileged::row());
     rows.push(git_push::row());
     rows.extend(cell::rows());
     rows.extend(allowed::rows());

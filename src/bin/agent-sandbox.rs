@@ -1,4 +1,5 @@
 //! The user's program: asks the sandbox, tries it, and starts the agent in it. As `claude` it is the shim, as
+//! `claude-process-wrapper` what editors' extensions start their own Claude Code with, as
 //! `init-firewall.sh` and `sudo` what the original Feature's users call, and as a remote helper of git's it refuses
 //! `git push`.
 
@@ -15,7 +16,8 @@ use agent_sandbox::confine::{self, Ending, Facts, NotStarted};
 use agent_sandbox::follow::Form;
 use agent_sandbox::git_guard::PushError;
 use agent_sandbox::policy::{Mode, Policy};
-use agent_sandbox::status::{AUDIT, Status};
+use agent_sandbox::privileged::names;
+use agent_sandbox::status::{AUDIT, Privileged, Status};
 use agent_sandbox::verify::{self, Outcome, Row};
 use agent_sandbox::{client, compat, exit, follow, git_guard, ipc, launch, log, paths};
 
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = arguments.collect();
     match Path::new(&own_name).file_name().and_then(OsStr::to_str) {
         Some("claude") => return ended(confine::claude(&arguments)),
+        Some("claude-process-wrapper") => return ended(confine::wrapped(&arguments)),
         Some("init-firewall.sh") => return said("init-firewall.sh", compat::init_firewall()),
         Some("sudo") => return said("sudo", compat::sudo(&arguments)),
         Some(git_guard::NAME) => return pushed(git_guard::run(&arguments)),
@@ -347,8 +350,25 @@ fn print_status(status: &Status, json: bool) {
     for zone in &status.zones {
         show!("allowed: {zone}");
     }
+    if let Some(found) = &status.privileged {
+        print_privileged(found);
+    }
     if !status.denied.is_empty() {
         show!("refused: {}; `agent-sandbox log` lists it", status.denied.len());
+    }
+}
+
+fn print_privileged(found: &Privileged) {
+    let left = found.left.iter().map(|file| format!("{} ({}: {})", file.path, file.gives, file.why));
+    let left: Vec<String> = left.collect();
+    if !found.stripped.is_empty() {
+        show!("stripped: {}", names(&found.stripped, found.stripped_others));
+    }
+    if !left.is_empty() {
+        show!("problem: files give rights to whoever runs them: {}", names(&left, found.left_others));
+    }
+    if let Some(problem) = &found.problem {
+        show!("problem: files that give rights were not looked for: {problem}");
     }
 }
 
