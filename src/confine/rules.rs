@@ -8,7 +8,7 @@ use landlock::{
     AccessFs, BitFlags, CompatLevel, Compatible as _, PathBeneath, RestrictSelfError, Ruleset,
     RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
 };
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use crate::paths;
@@ -21,9 +21,10 @@ use beneath::{Allowed, Hidden};
 /// What the rules are made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Ground<'a> {
-    /// Folders and files that the cell writes, and reads even where a secret would be hidden.
+    /// Folders and files that the cell writes, and reads even where a secret would be hidden; by their real paths,
+    /// without a link in them.
     pub writable: &'a [PathBuf],
-    /// The user's home outside the cell.
+    /// The user's home outside the cell; `/` where it is not known.
     pub real_home: &'a Path,
     /// Unix sockets outside that may be reached beside the daemon's.
     pub listed_sockets: &'a [PathBuf],
@@ -42,7 +43,8 @@ pub struct Enforced {
     pub writes: bool,
     /// So are they shortened; without it a file that cannot be written could still be emptied.
     pub truncation: bool,
-    /// Files are moved from folder to folder in the writable places; without it such a move fails, and programs copy.
+    /// Files can be moved from folder to folder in the writable places; where `writes` holds without it, such a move
+    /// fails, and programs copy.
     pub moves: bool,
     /// Devices take no request but those that a program needs.
     pub devices: bool,
@@ -61,7 +63,7 @@ pub struct Enforced {
 /// Why the rules are not in force.
 #[derive(Debug, thiserror::Error)]
 pub enum RulesError {
-    /// A writable place that is gone again.
+    /// A writable place that is gone again, or has a link in its path.
     #[error("the cell cannot be given {path}, which it should write: {source}")]
     Place {
         /// Which.
@@ -117,9 +119,9 @@ pub fn prepare(ground: Ground<'_>) -> Result<Prepared, RulesError> {
     if abi == 0 {
         return Ok(Prepared { ruleset: None, enforced, crowded: Vec::new() });
     }
-    // Nothing can be taken back from below a place that may be written.
-    let real = |place: &PathBuf| std::fs::canonicalize(place).unwrap_or_else(|_| place.clone());
-    enforced.reads &= !ground.writable.iter().any(|place| real_home.starts_with(real(place)));
+    // Nothing can be taken back from below a place that may be written; and without a home nothing was looked for.
+    let holds_home = ground.writable.iter().any(|place| real_home.starts_with(place));
+    enforced.reads &= !holds_home && real_home != Path::new("/");
 
     let rights = Rights::of(abi);
     let mut ruleset =
@@ -140,7 +142,9 @@ pub fn prepare(ground: Ground<'_>) -> Result<Prepared, RulesError> {
         }
     }
     for place in ground.writable {
-        let at = open(place, OFlags::empty())
+        // A link in it would lead the rule to what nobody meant.
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let at = rustix::fs::openat2(CWD, place, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)
             .map_err(|source| RulesError::Place { path: place.display().to_string(), source })?;
         ruleset = add(ruleset, &at, rights.handled)?;
     }
@@ -263,4 +267,25 @@ pub fn abi() -> u32 {
     let version =
         unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0_usize, VERSION) };
     u32::try_from(version).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_version_is_asked_for_what_it_knows() {
+        for abi in 1..=12 {
+            let (rights, enforced) = (Rights::of(abi), enforced(abi));
+            let known = landlock::Access::from_all(landlock::ABI::from(i32::try_from(abi).unwrap()));
+            let handled: BitFlags<AccessFs> = rights.handled | AccessFs::ReadDir;
+            assert_eq!(handled, known, "{abi}");
+            assert!(rights.handled.contains(rights.device | rights.read), "{abi}");
+            assert_eq!(enforced.moves, handled.contains(AccessFs::Refer), "{abi}");
+            assert_eq!(enforced.truncation, handled.contains(AccessFs::Truncate), "{abi}");
+            assert_eq!(enforced.devices, handled.contains(AccessFs::IoctlDev), "{abi}");
+            assert_eq!(enforced.path_sockets, handled.contains(AccessFs::ResolveUnix), "{abi}");
+        }
+        assert_eq!(enforced(0), Enforced::default());
+    }
 }

@@ -2,8 +2,10 @@
 //! with them, and a day's work goes on.
 
 mod calls;
+mod other;
 mod processes;
 mod reads;
+mod skip;
 mod work;
 mod world;
 mod writes;

@@ -3,7 +3,8 @@
 use std::fs;
 use std::process::Command;
 
-use crate::world::{World, errno, landlock};
+use crate::skip::landlock;
+use crate::world::{World, errno};
 
 const SECRETS: [&str; 9] = [
     "home/.ssh/id_ed25519",

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use crate::world::{PATH, World, has};
+use crate::skip::{PATH, has, landlock};
+use crate::world::World;
 
 /// Runs a script in the workspace, in the cell; it must succeed.
 fn works(test: &str, programs: &[&str], script: &str) {
@@ -146,7 +147,7 @@ fn a_terminal_multiplexer() {
 #[test]
 fn a_second_cell_inside() {
     use agent_sandbox::confine::rules::RulesError;
-    if !crate::world::landlock("a_second_cell_inside", 1) {
+    if !landlock("a_second_cell_inside", 1) {
         return;
     }
     let world = World::new();

@@ -4,7 +4,6 @@ use std::fmt::Debug;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use agent_sandbox::confine::calls::{self, Tracing};
 use agent_sandbox::confine::rights;
@@ -24,7 +23,7 @@ pub(crate) struct World {
 impl World {
     /// A home with settings and secrets, a workspace, and a place for temporary files.
     pub(crate) fn new() -> Self {
-        let root = tempfile::tempdir().expect("a folder");
+        let root = tempfile::tempdir_in("/tmp").expect("a folder");
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).expect("its mode");
         let world = Self { root };
         for (path, text) in [
@@ -76,7 +75,8 @@ impl World {
     /// The rules for this world.
     pub(crate) fn prepare(&self) -> Prepared {
         let writable = [self.path("workspace"), self.path("temporary")];
-        let ground = Ground { writable: &writable, real_home: &self.path("home"), listed_sockets: &[] };
+        let listed = [self.path("elsewhere/listed.sock")];
+        let ground = Ground { writable: &writable, real_home: &self.path("home"), listed_sockets: &listed };
         rules::prepare(ground).expect("the rules")
     }
 
@@ -132,36 +132,18 @@ fn give(path: &Path) {
     }
 }
 
-/// False, and said, where the kernel has no Landlock of this version.
-pub(crate) fn landlock(test: &str, least: u32) -> bool {
-    let abi = rules::abi();
-    if abi < least {
-        eprintln!("SKIPPED {test}: this kernel has Landlock version {abi}, and {least} is needed");
-        assert!(std::env::var_os("CI").is_none(), "CI must run this on a kernel with Landlock {least}");
-    }
-    abi >= least
-}
-
-/// False, and said, where a program is missing.
-pub(crate) fn has(test: &str, program: &str) -> bool {
-    let found = Command::new("/bin/sh")
-        .args(["-c", &format!("command -v {program}")])
-        .env("PATH", PATH)
-        .output()
-        .expect("a shell")
-        .status
-        .success();
-    if !found {
-        eprintln!("SKIPPED {test}: needs {program}");
-        assert!(std::env::var_os("CI").is_none(), "CI must have {program}");
-    }
-    found
-}
-
-/// Programs that any user may start.
-pub(crate) const PATH: &str = "/usr/bin:/bin:/usr/sbin:/sbin";
-
 /// An error's number, or 0.
 pub(crate) fn errno<T: Debug>(result: std::io::Result<T>) -> i32 {
     result.map_or_else(|error| error.raw_os_error().unwrap_or(-1), |_| 0)
+}
+
+/// By the path and no descriptor, which is a call of its own.
+#[expect(unsafe_code, reason = "no crate here has the call; it reads one string")]
+pub(crate) fn truncate(path: &Path) -> std::io::Result<()> {
+    let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).expect("a path");
+    // SAFETY: the string lives as long as the call.
+    match unsafe { libc::truncate(path.as_ptr(), 0) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
 }

@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 
 use rustix::fs::{CWD, FileType, Mode};
 
-use crate::world::{World, errno, landlock};
+use crate::skip::landlock;
+use crate::world::{World, errno, truncate};
 
 type Attack = (&'static str, fn(&World) -> io::Result<()>);
 
@@ -73,17 +74,6 @@ fn shell(world: &World, script: &str) -> io::Result<()> {
         true => Ok(()),
         false if said.contains("Permission denied") => Err(io::Error::from_raw_os_error(libc::EACCES)),
         false => Err(io::Error::other(said)),
-    }
-}
-
-/// By the path and no descriptor, which is a call of its own.
-#[expect(unsafe_code, reason = "no crate here has the call; it reads one string")]
-fn truncate(path: &Path) -> io::Result<()> {
-    let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).expect("a path");
-    // SAFETY: the string lives as long as the call.
-    match unsafe { libc::truncate(path.as_ptr(), 0) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
     }
 }
 

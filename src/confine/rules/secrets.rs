@@ -19,7 +19,8 @@ pub(super) const HOME: &[(&str, &str)] = &[
     (".minisign", "keys"),
     // Git and its hosts.
     (".git-credentials", "passwords"),
-    (".config/git", "passwords, and addresses and headers with tokens in them"),
+    (".config/git/config", "addresses and headers may hold tokens"),
+    (".config/git/credentials", "passwords"),
     (".gitconfig", "addresses and headers may hold tokens"),
     (".netrc", "passwords"),
     (".config/gh", "a token"),
