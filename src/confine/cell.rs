@@ -59,12 +59,19 @@ pub(super) fn run(
         .chain(policy.unix_sockets.iter().map(String::as_str))
         .map(PathBuf::from)
         .collect();
-    let ground = Ground { writable: &writable, real_home: &places.real_home, listed_sockets: &listed };
+    let shared: Vec<PathBuf> = places.agents.iter().cloned().collect();
+    let ground = Ground {
+        writable: &writable,
+        shared: &shared,
+        real_home: &places.real_home,
+        listed_sockets: &listed,
+    };
     let prepared = rules::prepare(ground)?;
     let found = ipc::probe();
     let facts = Facts::new(&found, prepared.enforced());
     let socket_rules = SocketRules {
         writable: writable.clone(),
+        shared,
         listed,
         moves_are_shut: facts.rules.writes,
         mechanism: found.mechanism,

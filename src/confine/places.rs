@@ -44,6 +44,9 @@ pub struct Places {
     pub temporary: PathBuf,
     /// Claude Code's configuration and login. Without one it uses its default, in [`Self::home`].
     pub config: Option<PathBuf>,
+    /// Where background agents of Claude Code listen, wherever the temporary folder is: `/tmp/cc-daemon-UID`. One that was
+    /// started outside the cell listens there, too.
+    pub agents: Option<PathBuf>,
     /// The project; empty where the current folder is none.
     pub workspace: Vec<PathBuf>,
     /// What the policy adds.
@@ -87,15 +90,23 @@ impl Places {
         let chosen = workspace::choose(cwd, &real_home, &further);
         notes.extend(chosen.notes);
         let config = config(&real_home, &mut notes);
+        let agents = shared.join(format!("cc-daemon-{}", rustix::process::getuid().as_raw()));
+        let agents = match own_folder::make(&agents) {
+            Ok(_) => Some(agents),
+            Err(error) => {
+                notes.push(format!("Claude Code's background agents cannot listen: {error}"));
+                None
+            }
+        };
         let found = TOOLCHAINS.iter().map(|(name, folder)| (*name, real_home.join(folder)));
         let toolchains = found.filter(|(_, folder)| folder.is_dir()).collect();
         let workspace = chosen.folders;
-        Ok(Self { real_home, home, temporary, config, workspace, further, toolchains, notes })
+        Ok(Self { real_home, home, temporary, config, agents, workspace, further, toolchains, notes })
     }
 
     /// What the cell may write, apart from devices.
     pub fn writable(&self) -> impl Iterator<Item = &Path> {
-        let own = [&self.home, &self.temporary].into_iter().chain(&self.config);
+        let own = [&self.home, &self.temporary].into_iter().chain(&self.config).chain(&self.agents);
         own.chain(&self.workspace).chain(&self.further).map(PathBuf::as_path)
     }
 

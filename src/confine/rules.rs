@@ -24,6 +24,8 @@ pub struct Ground<'a> {
     /// Folders and files that the cell writes, and reads even where a secret would be hidden; by their real paths,
     /// without a link in them.
     pub writable: &'a [PathBuf],
+    /// Those of them in which sockets of others may lie, which are not to be reached.
+    pub shared: &'a [PathBuf],
     /// The user's home outside the cell; `/` where it is not known.
     pub real_home: &'a Path,
     /// Unix sockets outside that may be reached beside the daemon's.
@@ -146,7 +148,15 @@ pub fn prepare(ground: Ground<'_>) -> Result<Prepared, RulesError> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         let at = rustix::fs::openat2(CWD, place, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)
             .map_err(|source| RulesError::Place { path: place.display().to_string(), source })?;
-        ruleset = add(ruleset, &at, rights.handled)?;
+        let sockets = if ground.shared.contains(place) { rights.resolve } else { BitFlags::EMPTY };
+        ruleset = add(ruleset, &at, rights.handled & !sockets)?;
+    }
+    for (path, _) in secrets::NOT_HIDDEN {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let path = real_home.join(path);
+        if let Ok(at) = rustix::fs::openat2(CWD, &path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+            ruleset = add(ruleset, &at, rights.read)?;
+        }
     }
     if let Ok(at) = open(Path::new(SHARED_MEMORY), OFlags::NOFOLLOW) {
         ruleset = add(ruleset, &at, rights.handled & !rights.resolve)?;

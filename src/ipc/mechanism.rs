@@ -208,6 +208,7 @@ fn observe(control: &OwnedFd) -> Result<(), WhyNot> {
         _ => return Err(WhyNot::NoAnswer(errno[0])),
     };
     let rules = SocketRules {
+        shared: Vec::new(),
         writable: Vec::new(),
         listed: Vec::new(),
         moves_are_shut: false,

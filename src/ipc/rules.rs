@@ -11,6 +11,8 @@ pub struct SocketRules {
     pub writable: Vec<PathBuf>,
     /// Sockets elsewhere that it may reach.
     pub listed: Vec<PathBuf>,
+    /// Those of them in which others have sockets, too: here the peer must be of the cell.
+    pub shared: Vec<PathBuf>,
     /// Whether something else (Landlock) keeps the cell from moving or linking sockets of others into its folders. Where
     /// nothing does, a socket counts for the cell's only if a process of the cell listens on it.
     pub moves_are_shut: bool,
@@ -41,7 +43,8 @@ impl SocketRules {
         } else if self.listed.iter().any(|listed| listed == real) {
             Verdict::Open
         } else if self.is_writable(real) && !self.writable.iter().any(|place| place == real) {
-            if self.moves_are_shut { Verdict::Open } else { Verdict::OpenAmongUs }
+            let shared = self.shared.iter().any(|place| real.starts_with(place));
+            if self.moves_are_shut && !shared { Verdict::Open } else { Verdict::OpenAmongUs }
         } else {
             Verdict::Closed
         }
@@ -65,7 +68,7 @@ impl SocketRules {
     /// The same rules by real paths, as far as there is something at them. A socket that is yet to come has the real
     /// path of its folder.
     pub(super) fn by_real_paths(mut self) -> Self {
-        for place in &mut self.writable {
+        for place in self.writable.iter_mut().chain(&mut self.shared) {
             if let Ok(real) = place.canonicalize() {
                 *place = real;
             }
@@ -90,7 +93,8 @@ mod tests {
 
     fn rules(moves_are_shut: bool) -> SocketRules {
         SocketRules {
-            writable: vec!["/work/space".into(), "/run/cell/tmp".into()],
+            writable: vec!["/work/space".into(), "/run/cell/tmp".into(), "/tmp/shared".into()],
+            shared: vec!["/tmp/shared".into()],
             listed: vec!["/run/agent-sandbox/control.sock".into()],
             moves_are_shut,
             mechanism: Mechanism::Supervisor,
@@ -123,6 +127,8 @@ mod tests {
             assert_eq!(rules(true).connect(path), expected(Verdict::Open), "{path:?}");
             assert_eq!(rules(false).connect(path), expected(Verdict::OpenAmongUs), "{path:?}");
         }
+        // Where others have theirs, too, it is always asked who listens.
+        assert_eq!(rules(true).connect(Path::new("/tmp/shared/a.sock")), Verdict::OpenAmongUs);
         for shut in [true, false] {
             assert_eq!(rules(shut).connect(Path::new("/run/agent-sandbox/control.sock")), Verdict::Open);
         }
@@ -147,6 +153,7 @@ mod tests {
     fn nothing_is_open_by_default() {
         let none = SocketRules {
             writable: Vec::new(),
+            shared: Vec::new(),
             listed: Vec::new(),
             moves_are_shut: true,
             mechanism: Mechanism::Supervisor,

@@ -76,7 +76,12 @@ impl World {
     pub(crate) fn prepare(&self) -> Prepared {
         let writable = [self.path("workspace"), self.path("temporary")];
         let listed = [self.path("elsewhere/listed.sock")];
-        let ground = Ground { writable: &writable, real_home: &self.path("home"), listed_sockets: &listed };
+        let ground = Ground {
+            writable: &writable,
+            shared: &[],
+            real_home: &self.path("home"),
+            listed_sockets: &listed,
+        };
         rules::prepare(ground).expect("the rules")
     }
 

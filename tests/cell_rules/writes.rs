@@ -104,8 +104,12 @@ fn a_secret_place_that_is_the_workspace_is_said() {
     let world = World::new();
     let writable = [world.path("")];
     let home = world.path("home");
-    let ground =
-        agent_sandbox::confine::rules::Ground { writable: &writable, real_home: &home, listed_sockets: &[] };
+    let ground = agent_sandbox::confine::rules::Ground {
+        writable: &writable,
+        shared: &[],
+        real_home: &home,
+        listed_sockets: &[],
+    };
     let enforced = agent_sandbox::confine::rules::prepare(ground).expect("the rules").enforced();
     assert!(!enforced.reads, "all of the home can be read");
 }

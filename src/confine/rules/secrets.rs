@@ -234,3 +234,13 @@ pub(super) const KNOWN: &[&str] = &[
     "go",
     "miniconda3",
 ];
+
+/// Paths below the home that are read all the same: an editor starts the agent of an extension that it has there.
+pub(super) const NOT_HIDDEN: &[(&str, &str)] = &[
+    (".vscode-server/extensions", "extensions"),
+    (".vscode-server-insiders/extensions", "extensions"),
+    (".vscode-remote/extensions", "extensions"),
+    (".cursor-server/extensions", "extensions"),
+    (".windsurf-server/extensions", "extensions"),
+    (".local/share/code-server/extensions", "extensions"),
+];

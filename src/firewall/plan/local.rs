@@ -14,7 +14,7 @@ use super::{
 use crate::firewall::ruleset::{CmpOp, Expr, MetaKey, PayloadBase, REG, RejectWith, Verdict};
 
 /// `SO_PRIORITY` of the cell's TCP sockets. Users may set 0 to 6; what `IP_TOS` leads to is 0, 1, 2, 4 or 6.
-pub const CELL_PRIORITY: u32 = 5;
+pub const CELL_PRIORITY: u32 = crate::ipc::LABEL.cast_unsigned();
 
 /// Mark of connections that the cell has begun. [`BEGUN`] is another: over any other interface they count for nothing.
 const OF_THE_CELL: u32 = 0x0a5b_0004;
