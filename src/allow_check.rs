@@ -23,16 +23,21 @@ pub fn explain(policy: &Policy, text: &str) -> Result<Explained, String> {
     let (name, port) = entry::question(text).map_err(|error| format!("'{text}' {error}"))?;
     let by: Vec<&Rule> =
         policy.rules.iter().filter(|rule| rule.name.covers(&name) && rule.ports.contains(&port)).collect();
+    let decision = policy.decide(&name, port);
+    let refusal = match &decision {
+        Decision::Refused(reason) => Some(Refusal::connection(&name, port, *reason, policy.mode)),
+        Decision::Allowed(_) => None,
+    };
     let mut json = json!({
         "name": name.as_str(),
         "port": port,
         "mode": policy.mode,
         "allowed": !by.is_empty(),
-        "passes": !by.is_empty() || policy.mode == Mode::Audit,
+        "passes": refusal.as_ref().is_none_or(Refusal::is_let_through),
         "by": by.iter().map(|rule| json!({ "name": rule.name, "ports": rule.ports, "from": rule.from })).collect::<Vec<_>>(),
     });
-    let (is_allowed, sentence) = match policy.decide(&name, port) {
-        Decision::Allowed(_) => {
+    let (is_allowed, sentence) = match refusal {
+        None => {
             let rules: Vec<String> =
                 by.iter().map(|rule| format!("'{}' ({})", rule.name, place(rule))).collect();
             let mut sentence = format!("{name}:{port} is allowed by {}; {}", rules.join(" and "), how(port));
@@ -41,8 +46,7 @@ pub fn explain(policy: &Policy, text: &str) -> Result<Explained, String> {
             }
             (true, sentence)
         }
-        Decision::Refused(reason) => {
-            let refusal = Refusal::Connection { name: name.clone(), port, reason, let_through: false };
+        Some(refusal) => {
             json["why"] = refusal.why().into();
             json["option"] = refusal.entry().map(|entry| format!("\"allow\": \"{entry}\"")).into();
             let sentence = match (policy.mode, refusal.entry()) {
@@ -120,6 +124,11 @@ mod tests {
                 "refused x.b.example:22: in the policy, but not with this port; to allow it, add to the Feature's options: \"allow\": \"x.b.example:22\"",
             ),
             (
+                "b.example:53",
+                false,
+                "refused b.example:53: not in the policy, and no entry can allow it: it opens port 53, and DNS to a chosen server is a tunnel; leave it out, listed names are looked up",
+            ),
+            (
                 "b.example",
                 false,
                 "refused b.example:443: not in the policy; to allow it, add to the Feature's options: \"allow\": \"b.example\"",
@@ -141,6 +150,10 @@ mod tests {
             "c.example:8443 is not in the policy; it passes only because the mode is audit, in which nothing is enforced; to allow it, add to the Feature's options: \"allow\": \"c.example:8443\""
         );
         assert_eq!((&refused.json["allowed"], &refused.json["passes"]), (&json!(false), &json!(true)));
+        // What no entry could allow is refused in this mode, too.
+        let refused = explain(&policy, "c.example:53").unwrap();
+        assert!(refused.sentence.starts_with("refused c.example:53: "), "{}", refused.sentence);
+        assert_eq!(refused.json["passes"], false);
         assert!(
             explain(&policy, "db:5432")
                 .unwrap()

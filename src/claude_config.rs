@@ -1,14 +1,14 @@
 //! Claude Code's configuration folder: on a volume, so that a login outlives the container, and begun so that
 //! nobody is asked to choose a theme before an agent can work.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, StatxAttributes, StatxFlags, access, statx};
 
-use crate::paths;
+use crate::{own_folder, paths};
 
 /// The variable by which Claude Code is told its configuration folder.
 pub const VARIABLE: &str = "CLAUDE_CONFIG_DIR";
@@ -35,24 +35,18 @@ fn choose(from_environment: Option<PathBuf>, home: Option<&Path>) -> Option<Path
     if let Some(folder) = in_home.filter(|folder| is_mount_point(folder) && is_writable(folder)) {
         return Some(folder);
     }
-    let made = is_own(ours) || make(ours);
     // The folder of another user, such as the one that the project had before.
     let of_this_user = || {
         let folder = Path::new(paths::CLAUDE_VOLUME).join(rustix::process::getuid().as_raw().to_string());
-        (is_own(&folder) || make(&folder)).then_some(folder)
+        is_own(&folder).then_some(folder)
     };
-    if made { Some(ours.to_owned()) } else { of_this_user() }
-}
-
-fn make(folder: &Path) -> bool {
-    DirBuilder::new().mode(0o700).create(folder).is_ok()
+    if is_own(ours) { Some(ours.to_owned()) } else { of_this_user() }
 }
 
 /// Anybody may make folders in the volume. What another user made, that user can fill with settings that start programs,
 /// and read the login from.
 fn is_own(folder: &Path) -> bool {
-    let own = rustix::process::getuid().as_raw();
-    fs::symlink_metadata(folder).is_ok_and(|found| found.uid() == own) && is_writable(folder)
+    own_folder::make(folder).is_ok() && is_writable(folder)
 }
 
 fn is_writable(folder: &Path) -> bool {

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use crate::egress::refusals::MAX_KEPT;
     use crate::policy::{MAX_NAMES, Mode};
-    use crate::status::{By, Denied, NameStatus, Process};
+    use crate::status::{By, Denied, Giver, NameStatus, Privileged, Process};
 
     /// What a program can do to it lasts until the container is started again.
     #[test]
@@ -124,6 +124,7 @@ mod tests {
             let_through: true,
             why: "x".repeat(100),
             entry: Some(format!("{name}:65535")),
+            local_port: None,
             count: u64::MAX,
             first_ms: u64::MAX,
             last_ms: u64::MAX,
@@ -142,6 +143,7 @@ mod tests {
             problem: Some("x".repeat(300)),
             from: vec!["x".repeat(100); 4],
         };
+        let giver = Giver { path: "\u{10ffff}".repeat(201), gives: "x".repeat(40), why: "x".repeat(60) };
         let status = Status {
             version: String::new(),
             mode: Mode::Audit,
@@ -154,8 +156,17 @@ mod tests {
             names: vec![one; MAX_NAMES],
             zones: Vec::new(),
             allow: vec![format!("{name}:65535"); MAX_NAMES],
+            local_ports: (1..=64).map(|n| u16::MAX - n).collect(),
             dns_problem: None,
             gate_problem: None,
+            privileged: Some(Privileged {
+                stripped: vec!["\u{10ffff}".repeat(201); 32],
+                stripped_others: u64::MAX,
+                left: vec![giver; 32],
+                left_others: u64::MAX,
+                unseen: u64::MAX,
+                problem: Some("x".repeat(300)),
+            }),
             denied: vec![denied; 2 * MAX_KEPT],
             denied_others: u64::MAX,
         };

@@ -44,7 +44,7 @@ pub fn init_firewall() -> Result<String, LaunchError> {
     if status.mode == Mode::Audit {
         return Ok(AUDIT.to_owned());
     }
-    Ok(format!("the firewall is in force; what may be reached: {}", status.names.len()))
+    Ok("the firewall is in force; `agent-sandbox status` says what may be reached".to_owned())
 }
 
 /// What `sudo` does.

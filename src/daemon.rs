@@ -14,6 +14,7 @@ mod log;
 mod lookup;
 mod policy_file;
 mod preflight;
+mod privileged;
 mod refused;
 mod resolve;
 mod run;

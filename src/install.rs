@@ -7,7 +7,7 @@
 //! | 2 | an option or the policy file does not read, or there is no such release |
 //! | 3 | the network, or a host that answers something else |
 //! | 4 | what came is not what was announced or signed, or not a program for this machine |
-//! | 5 | the file system: no space, no right, or something in the way |
+//! | 5 | the file system: no space, no right, something in the way, or a file that keeps its setuid bit |
 //! | 6 | a machine that Claude Code, or this release of it, is not published for, or an image that lacks what it needs to start |
 //!
 //! With every code but 0 nothing was changed.
@@ -17,6 +17,7 @@ pub mod fetch;
 pub mod gitconfig;
 pub mod integrity;
 pub mod layout;
+mod managed;
 pub mod names;
 pub mod npm;
 pub mod openpgp;
@@ -25,6 +26,7 @@ pub mod packages;
 pub mod platform;
 pub mod policy;
 pub mod policy_file;
+mod privileged;
 pub mod proxy;
 pub mod release_host;
 mod resolve;
@@ -90,6 +92,9 @@ const LINKS: [&str; 4] = [
 /// One more, which is the image's own where the image has it.
 const SUDO: &str = "usr/local/bin/sudo";
 const LINK_TARGET: &str = "../libexec/agent-sandbox/agent-sandbox";
+
+/// The name by which an editor's extension, and Claude Code itself, start an agent; not on PATH.
+const WRAPPER: (&str, &str) = ("usr/local/libexec/agent-sandbox/claude-process-wrapper", "agent-sandbox");
 
 const POLICY: &str = "etc/agent-sandbox/policy.json";
 /// The system's git configuration, and that of a git that was built to lie in `/usr/local`.
@@ -263,6 +268,13 @@ pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<Record, Insta
     for link in LINKS {
         stage.link(link, LINK_TARGET)?;
     }
+    stage.link(WRAPPER.0, WRAPPER.1)?;
+    if let Some(conflict) =
+        fs::read(options.root.join(managed::MAIN)).ok().and_then(|text| managed::conflict(&text))
+    {
+        say(&format!("/{} {conflict}", managed::MAIN));
+    }
+    stage.whole(managed::DROP_IN, &pretty(&managed::settings(), managed::DROP_IN)?, 0o644)?;
     // An image without the file has nobody but root.
     let passwd = fs::read(options.root.join(PASSWD)).unwrap_or_default();
     for user in users::find(&String::from_utf8_lossy(&passwd), &options.users) {
@@ -284,7 +296,9 @@ pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<Record, Insta
     }
     stage.whole(POLICY, &pretty(&policy, POLICY)?, 0o644)?;
     stage.whole(RECORD, &pretty(&record, RECORD)?, 0o644)?;
+    let stripped = privileged::strip(&options.root)?;
     stage.commit()?;
+    stripped.keep().iter().for_each(|line| say(line));
     Ok(record)
 }
 

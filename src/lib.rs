@@ -18,10 +18,13 @@ pub mod follow;
 pub mod git_guard;
 #[cfg(feature = "installer")]
 pub mod install;
+pub mod ipc;
 pub mod launch;
 pub mod log;
+pub mod own_folder;
 pub mod paths;
 pub mod policy;
+pub mod privileged;
 pub mod status;
 pub mod utc;
 pub mod verify;

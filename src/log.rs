@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
+use crate::egress::refusals::option;
+use crate::policy::cell::MAX_ENTRIES;
 use crate::policy::{MAX_NAMES, Mode};
 use crate::status::{AUDIT, By, Denied, Process, Status};
 use crate::utc::rfc3339;
@@ -19,6 +21,13 @@ pub fn table(status: &Status) -> String {
     }
     if status.denied_others > 0 {
         let _ = writeln!(text, "and {} further refusals", status.denied_others);
+    }
+    if let Some(option) = local_option(status) {
+        let _ = write!(
+            text,
+            "\nOpen ports on localhost to the agent only if it may use what listens there. All of them, with what is \
+             open now:\n\n    {option}\n"
+        );
     }
     if let Some(option) = allow_option(status) {
         let _ = write!(
@@ -67,7 +76,7 @@ pub fn lines(denied: &[Denied]) -> String {
             "what": denied.what,
             "why": denied.why,
             "letThrough": denied.let_through,
-            "option": denied.entry.as_ref().map(|entry| format!("\"allow\": \"{entry}\"")),
+            "option": option(denied.entry.as_deref(), denied.local_port),
         });
         if let Some(by) = &denied.by {
             line["user"] = by.user.as_str().into();
@@ -91,6 +100,17 @@ fn allow_option(status: &Status) -> Option<String> {
     }
     let all: Vec<&str> = status.allow.iter().map(String::as_str).chain(names).collect();
     Some(format!("\"allow\": \"{}\"", all.join(", ")))
+}
+
+/// The same of `localPorts`.
+fn local_option(status: &Status) -> Option<String> {
+    let mut ports = status.local_ports.clone();
+    ports.extend(status.denied.iter().filter_map(|denied| denied.local_port));
+    if ports == status.local_ports || ports.len() > MAX_ENTRIES {
+        return None;
+    }
+    let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+    Some(format!("\"localPorts\": \"{}\"", ports.join(", ")))
 }
 
 #[cfg(test)]
@@ -122,6 +142,7 @@ pub(crate) mod tests {
                 why: refusal.why(),
                 let_through: false,
                 entry: refusal.entry(),
+                local_port: None,
                 count: 2,
                 first_ms: 0,
                 last_ms: 60_000,
@@ -140,8 +161,10 @@ pub(crate) mod tests {
             names,
             zones: Vec::new(),
             allow: policy.allow_entries(),
+            local_ports: BTreeSet::new(),
             dns_problem: None,
             gate_problem: None,
+            privileged: None,
             denied: denied.collect(),
             denied_others: 0,
         }
@@ -168,13 +191,16 @@ pub(crate) mod tests {
             ),
             ("a.example", &["db"], None),
             ("a.example", &[], None),
+            // Cloud programs ask for it everywhere, and the option does not take it.
+            ("", &["metadata.google.internal"], None),
+            ("", &["metadata.google.internal", "c.example"], Some("\"allow\": \"c.example\"")),
         ] {
             let found = allow_option(&status(allow, denied));
             assert_eq!(found.as_deref(), option, "{allow}");
             // What is pasted reads, and allows what was refused.
             let Some(value) = found.as_deref().and_then(|text| text.split('"').nth(3)) else { continue };
             let policy = Policy::from_options(value).unwrap();
-            for name in denied.iter().filter(|name| name.contains('.')) {
+            for name in denied.iter().filter(|name| name.contains('.') && !name.starts_with("metadata.")) {
                 assert!(policy.hosts().into_keys().any(|allowed| allowed.as_str() == *name));
             }
         }
@@ -197,6 +223,25 @@ pub(crate) mod tests {
             })
         );
         assert_eq!(lines.lines().count(), 2);
+    }
+
+    #[test]
+    fn ports_on_loopback_have_an_option_of_their_own() {
+        let mut status = status("", &["db"]);
+        let denied = Denied {
+            what: "localhost:3000".to_owned(),
+            local_port: Some(3000),
+            entry: None,
+            ..status.denied[0].clone()
+        };
+        assert!(lines(std::slice::from_ref(&denied)).contains(r#""option":"\"localPorts\": \"3000\"""#));
+        status.denied = vec![denied];
+        status.local_ports = BTreeSet::from([80]);
+        let text = table(&status);
+        assert!(text.ends_with("\n    \"localPorts\": \"80, 3000\"\n"), "{text}");
+        // An entry of an earlier table's.
+        status.local_ports.insert(3000);
+        assert!(!table(&status).contains("localPorts"));
     }
 
     #[test]

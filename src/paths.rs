@@ -16,6 +16,8 @@ pub const LOCK: &str = "/run/agent-sandbox.lock";
 pub const START_LOCK: &str = "/run/agent-sandbox.start.lock";
 /// The daemon's program.
 pub const SANDBOXD: &str = "/usr/local/libexec/agent-sandbox/sandboxd";
+/// The user's program, under its own name.
+pub const AGENT_SANDBOX: &str = "/usr/local/libexec/agent-sandbox/agent-sandbox";
 /// The setuid program that starts the sandbox for whoever calls.
 pub const LAUNCHER: &str = "/usr/local/libexec/agent-sandbox/sandbox-launch";
 /// What the original Feature's users call on each start; here it is `agent-sandbox`.

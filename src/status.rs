@@ -39,18 +39,52 @@ pub struct Status {
     /// The option `allow` as it is now, an entry each.
     #[serde(default)]
     pub allow: Vec<String>,
+    /// The option `localPorts` as it is now.
+    #[serde(default)]
+    pub local_ports: BTreeSet<u16>,
     /// Why DNS questions get no answer, where they do not; nothing is open for that.
     #[serde(default)]
     pub dns_problem: Option<String>,
     /// Why no connections to ports 443 and 80 pass, where they do not; nothing is open for that.
     #[serde(default)]
     pub gate_problem: Option<String>,
+    /// Files that gave rights to whoever ran them; `None` until all were looked at.
+    #[serde(default)]
+    pub privileged: Option<Privileged>,
     /// What was refused, the latest first.
     #[serde(default)]
     pub denied: Vec<Denied>,
     /// Refusals beyond those that are kept.
     #[serde(default)]
     pub denied_others: u64,
+}
+
+/// Files with setuid, setgid or capabilities, as this start found them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Privileged {
+    /// Files that have lost them.
+    pub stripped: Vec<String>,
+    /// As many more have.
+    pub stripped_others: u64,
+    /// Files that still have them.
+    pub left: Vec<Giver>,
+    /// As many more have.
+    pub left_others: u64,
+    /// Folders that the daemon may not look into, as users' own are.
+    pub unseen: u64,
+    /// Why nothing was looked at, where that is so.
+    pub problem: Option<String>,
+}
+
+/// A file that gives rights to whoever runs it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Giver {
+    /// Its path.
+    pub path: String,
+    /// What it gives.
+    pub gives: String,
+    /// Why it still does.
+    pub why: String,
 }
 
 /// What was refused, or let through in audit mode only.
@@ -65,6 +99,9 @@ pub struct Denied {
     pub let_through: bool,
     /// The entry of the option `allow` that would allow it, if one would.
     pub entry: Option<String>,
+    /// The port that the option `localPorts` would have to list to allow it, if that is what would.
+    #[serde(default)]
+    pub local_port: Option<u16>,
     /// How often; a lookup is often two questions, for IPv4 and IPv6.
     pub count: u64,
     /// When first, in milliseconds since 1970.

@@ -387,7 +387,7 @@ fn an_old_connection_still_carries(lab: &Lab, ruleset: &Ruleset, before: bool) -
 #[test]
 fn a_connection_older_than_the_table_carries_nothing_more() {
     let mut weak = plan(&Upstream::None);
-    for rule in weak.chains.iter_mut().flat_map(|chain| &mut chain.rules) {
+    for rule in &mut weak.chains[0].rules {
         if let Some(at) = rule.iter().position(|expr| matches!(expr, Expr::CtMark { .. })) {
             rule.drain(at..at + 2);
         }

@@ -1,4 +1,5 @@
 //! The user's program: asks the sandbox, tries it, and starts the agent in it. As `claude` it is the shim, as
+//! `claude-process-wrapper` what editors' extensions start their own Claude Code with, as
 //! `init-firewall.sh` and `sudo` what the original Feature's users call, and as a remote helper of git's it refuses
 //! `git push`.
 
@@ -11,13 +12,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use agent_sandbox::allow_check::{Explained, explain};
-use agent_sandbox::confine::{self, NotStarted};
+use agent_sandbox::confine::{self, Ending, Facts, NotStarted};
 use agent_sandbox::follow::Form;
 use agent_sandbox::git_guard::PushError;
 use agent_sandbox::policy::{Mode, Policy};
-use agent_sandbox::status::{AUDIT, Status};
+use agent_sandbox::privileged::names;
+use agent_sandbox::status::{AUDIT, Privileged, Status};
 use agent_sandbox::verify::{self, Outcome, Row};
-use agent_sandbox::{client, compat, exit, follow, git_guard, launch, log, paths};
+use agent_sandbox::{client, compat, exit, follow, git_guard, ipc, launch, log, paths};
 
 const USAGE: &str = "usage: agent-sandbox COMMAND
   status [--json]          what is in force now
@@ -26,8 +28,10 @@ const USAGE: &str = "usage: agent-sandbox COMMAND
   log [--json] [--follow]  what was refused, and the option that would allow it; with --follow each as it comes
   allow-check NAME[:PORT] [--json]
                            what the policy says of a name, without trying it
-  exec PROGRAM [ARG...]    start a program as the agent is started
-  start [PROGRAM [ARG...]] start the sandbox where no entrypoint did, then a program of yours";
+  exec PROGRAM [ARG...]    run a program in a cell, as the agent is run
+  cell [--check] [--json]  whether this is a cell, and what it is made of
+  start [PROGRAM [ARG...]] start the sandbox where no entrypoint did, then a program of yours
+  --version                the version of this program";
 
 /// A line on standard output. Whoever reads no further, as `head` does, is no reason to panic.
 macro_rules! show {
@@ -35,6 +39,9 @@ macro_rules! show {
         let _ = writeln!(std::io::stdout(), $($text)*);
     }};
 }
+
+const OUTSIDE: &str = "this agent was started outside its cell and could reach your editor, your keys and your home; \
+    start it with `claude`, or with `agent-sandbox exec PROGRAM`";
 
 /// An entrypoint that runs beside the hooks needs a fraction of this.
 const GRACE: Duration = Duration::from_secs(5);
@@ -46,7 +53,8 @@ fn main() -> ExitCode {
     let own_name = arguments.next().unwrap_or_default();
     let arguments: Vec<OsString> = arguments.collect();
     match Path::new(&own_name).file_name().and_then(OsStr::to_str) {
-        Some("claude") => return not_started(confine::claude(&arguments)),
+        Some("claude") => return ended(confine::claude(&arguments)),
+        Some("claude-process-wrapper") => return ended(confine::wrapped(&arguments)),
         Some("init-firewall.sh") => return said("init-firewall.sh", compat::init_firewall()),
         Some("sudo") => return said("sudo", compat::sudo(&arguments)),
         Some(git_guard::NAME) => return pushed(git_guard::run(&arguments)),
@@ -68,8 +76,11 @@ enum Command {
     Log { json: bool, follow: bool },
     AllowCheck { name: String, json: bool },
     Exec { program: OsString, arguments: Vec<OsString> },
+    Cell { json: bool, check: bool },
+    Attempt { aims: OsString },
     Start { command: Vec<OsString> },
     Help,
+    Version,
 }
 
 fn parse(arguments: &[OsString]) -> Result<Command, lexopt::Error> {
@@ -89,22 +100,33 @@ fn parse(arguments: &[OsString]) -> Result<Command, lexopt::Error> {
                 let program = rest.next().ok_or("exec: a program is missing")?;
                 return Ok(Command::Exec { program, arguments: rest.collect() });
             }
+            Some("cell") => Command::Cell { json: false, check: false },
+            Some("attempt") => {
+                return Ok(Command::Attempt { aims: parser.raw_args()?.next().ok_or("attempt: what?")? });
+            }
+            Some("help") => return Ok(Command::Help),
             Some("start") => return Ok(Command::Start { command: parser.raw_args()?.collect() }),
             _ => return Err(format!("unknown command '{}'", name.to_string_lossy()).into()),
         },
         Some(Short('h') | Long("help")) => return Ok(Command::Help),
+        Some(Short('V') | Long("version")) => return Ok(Command::Version),
         Some(other) => return Err(other.unexpected()),
         None => return Err("a command is missing".into()),
     };
     while let Some(argument) = parser.next()? {
         match (&mut command, argument) {
+            (_, Short('h') | Long("help")) => return Ok(Command::Help),
             (
-                Command::Status { json } | Command::Verify { json } | Command::Log { json, .. },
+                Command::Status { json }
+                | Command::Verify { json }
+                | Command::Log { json, .. }
+                | Command::Cell { json, .. },
                 Long("json"),
             ) => {
                 *json = true;
             }
             (Command::Log { follow, .. }, Long("follow") | Short('f')) => *follow = true,
+            (Command::Cell { check, .. }, Long("check")) => *check = true,
             (Command::Wait { timeout }, Long("timeout")) => {
                 *timeout = Duration::from_secs(lexopt::ValueExt::parse(&parser.value()?)?);
             }
@@ -116,12 +138,13 @@ fn parse(arguments: &[OsString]) -> Result<Command, lexopt::Error> {
 
 /// The name may stand before `--json` or behind it.
 fn allow_check_arguments(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
-    use lexopt::prelude::{Long, Value};
+    use lexopt::prelude::{Long, Short, Value};
     let (mut name, mut json) = (None, false);
     while let Some(argument) = parser.next()? {
         match argument {
             Value(text) if name.is_none() => name = Some(lexopt::ValueExt::string(text)?),
             Long("json") => json = true,
+            Short('h') | Long("help") => return Ok(Command::Help),
             other => return Err(other.unexpected()),
         }
     }
@@ -132,6 +155,10 @@ fn run(command: Command) -> ExitCode {
     match command {
         Command::Help => {
             show!("{USAGE}");
+            ExitCode::from(exit::OK)
+        }
+        Command::Version => {
+            show!("agent-sandbox {}", env!("CARGO_PKG_VERSION"));
             ExitCode::from(exit::OK)
         }
         Command::Status { json } => match client::status() {
@@ -190,7 +217,9 @@ fn run(command: Command) -> ExitCode {
             print_rows(&rows, json);
             ExitCode::from(if verify::holds(&rows) { exit::OK } else { exit::FAILED })
         }
-        Command::Exec { program, arguments } => not_started(confine::program(&program, &arguments)),
+        Command::Exec { program, arguments } => ended(confine::program(&program, &arguments)),
+        Command::Cell { json, check } => cell(json, check),
+        Command::Attempt { aims } => attempt(&aims),
         Command::Start { command } => start(&command),
     }
 }
@@ -246,12 +275,47 @@ fn failed(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::from(exit::FAILED)
 }
 
-fn not_started(result: Result<Infallible, NotStarted>) -> ExitCode {
+/// As the program did, so that callers see no difference.
+fn ended(result: Result<Ending, NotStarted>) -> ExitCode {
     match result {
-        Ok(never) => match never {},
+        Ok(ending) => ExitCode::from(confine::end_like(ending)),
         Err(error) => {
             eprintln!("agent-sandbox: {error}");
             ExitCode::from(exit::REFUSED)
+        }
+    }
+}
+
+/// Whether this is a cell, and what it is made of.
+fn cell(json: bool, check: bool) -> ExitCode {
+    let inside = ipc::is_inside();
+    if check {
+        if !inside {
+            eprintln!("agent-sandbox: {OUTSIDE}");
+        }
+        return ExitCode::from(if inside { exit::OK } else { exit::USAGE });
+    }
+    let facts = Facts::of_this_process();
+    match facts {
+        Some(facts) if json => show!("{}", serde_json::json!({ "inside": inside, "facts": facts })),
+        None if json => show!("{}", serde_json::json!({ "inside": inside })),
+        Some(facts) => show!("this is an agent's cell: {facts}"),
+        None if inside => show!("this is an agent's cell"),
+        None => show!("this is no agent's cell"),
+    }
+    ExitCode::from(if inside { exit::OK } else { exit::FAILED })
+}
+
+/// For `verify`: what an agent would try, tried by this process.
+fn attempt(aims: &OsStr) -> ExitCode {
+    match serde_json::from_slice(aims.as_encoded_bytes()) {
+        Ok(aims) => {
+            show!("{}", serde_json::json!(verify::attempt_all(&aims)));
+            ExitCode::from(exit::OK)
+        }
+        Err(error) => {
+            eprintln!("agent-sandbox: attempt: {error}");
+            ExitCode::from(exit::USAGE)
         }
     }
 }
@@ -286,8 +350,25 @@ fn print_status(status: &Status, json: bool) {
     for zone in &status.zones {
         show!("allowed: {zone}");
     }
+    if let Some(found) = &status.privileged {
+        print_privileged(found);
+    }
     if !status.denied.is_empty() {
         show!("refused: {}; `agent-sandbox log` lists it", status.denied.len());
+    }
+}
+
+fn print_privileged(found: &Privileged) {
+    let left = found.left.iter().map(|file| format!("{} ({}: {})", file.path, file.gives, file.why));
+    let left: Vec<String> = left.collect();
+    if !found.stripped.is_empty() {
+        show!("stripped: {}", names(&found.stripped, found.stripped_others));
+    }
+    if !left.is_empty() {
+        show!("problem: files give rights to whoever runs them: {}", names(&left, found.left_others));
+    }
+    if let Some(problem) = &found.problem {
+        show!("problem: files that give rights were not looked for: {problem}");
     }
 }
 
@@ -313,4 +394,5 @@ fn print_rows(rows: &[Row], json: bool) {
     for limit in verify::LIMITS {
         show!("note  {limit}");
     }
+    show!("{}", verify::summary(rows));
 }

@@ -31,7 +31,7 @@ pub struct Ground<'a> {
 }
 
 /// What holds once [`Prepared::restrict_self`] has returned. What is `false` is open.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is one kernel feature, and any combination is reported"

@@ -15,6 +15,7 @@ use crate::firewall;
 use crate::firewall::plan::{MOST_FLOWS, is_closed_in_audit};
 use crate::firewall::ruleset::Flow;
 use crate::policy::{Decision, HostName, Mode};
+use crate::verify::is_probe;
 
 const TCP: u8 = 6;
 
@@ -30,12 +31,21 @@ pub(super) fn look(shared: &Shared) -> anyhow::Result<()> {
     let noted = firewall::flows(&ruleset)?;
     let full = is_full(&noted);
     for (flow, times) in flows.news(noted) {
+        // Who listens there is not who was refused, and whose name leads there does not matter.
+        if flow.local_port().is_some() {
+            shared.refused.times(&Refusal::Flow { flow, name: None, let_through: false }, times, || None);
+            continue;
+        }
         let name = name_of(flow.address, &lock(&shared.inner).addresses, &shared.lookup);
         let name = name.map(|name| match shared.policy.decide(&name, flow.port) {
             Decision::Allowed(_) => (name, None),
             Decision::Refused(reason) => (name, Some(reason)),
         });
         let let_through = shared.policy.mode == Mode::Audit && is_let_through(&flow);
+        // `agent-sandbox verify` has made sure that it is refused, which is nothing to tell.
+        if !let_through && is_probe(&flow) {
+            continue;
+        }
         shared
             .refused
             .times(&Refusal::Flow { flow, name, let_through }, times, || Some(who::of_uid(flow.uid)));

@@ -168,6 +168,7 @@ mod tests {
             let_through: false,
             why: "x".to_owned(),
             entry: None,
+            local_port: None,
             count: 1,
             first_ms: 0,
             last_ms: 0,

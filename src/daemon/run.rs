@@ -22,10 +22,10 @@ use super::lookup::Lookup;
 use super::refused::Refused;
 use super::resolve::{Schedule, resolve};
 use super::state::{Inner, Shared, now_ms};
-use super::{LISTENING, control, hosts_file, log, policy_file, resolv_conf};
+use super::{LISTENING, control, hosts_file, log, policy_file, privileged, resolv_conf};
 use crate::egress::addresses::Addresses;
 use crate::egress::query::Record;
-use crate::firewall::plan::{plan, plan_in};
+use crate::firewall::plan::{plan, plan_with};
 use crate::policy::{HostName, Mode};
 use crate::status::AUDIT;
 use crate::{descriptors, firewall, paths};
@@ -53,14 +53,10 @@ fn set_up() -> anyhow::Result<Arc<Shared>> {
     // The starter has put it there; between its look and this one nobody else could run.
     let closed = plan(&resolvers.upstream);
     firewall::verify(&closed, &BTreeSet::new())?;
-    let ruleset = match policy.mode {
-        Mode::Enforce => closed,
-        Mode::Audit => {
-            let open = plan_in(Mode::Audit, &resolvers.upstream);
-            firewall::apply(&open)?;
-            open
-        }
-    };
+    let ruleset = plan_with(policy.mode, &resolvers.upstream, &policy.cell.local_ports);
+    if ruleset != closed {
+        firewall::apply(&ruleset)?;
+    }
     let own = policy.hosts().into_keys().cloned().collect();
     let shared = Arc::new(Shared {
         policy,
@@ -78,6 +74,7 @@ fn set_up() -> anyhow::Result<Arc<Shared>> {
         lookup: Lookup::new(resolvers.servers, own).context("eventfd")?,
         refused: Refused::default(),
         flows: Mutex::default(),
+        privileged: Mutex::default(),
     });
     log::start().context("start the log's thread")?;
     if shared.policy.mode == Mode::Audit {
@@ -157,14 +154,22 @@ fn keep(shared: &Arc<Shared>) -> ! {
     let guard = thread::Builder::new().name("table".to_owned()).spawn(move || keep_table(&for_table));
     let mut schedule = Schedule::new(shared.policy.hosts().into_keys(), Instant::now());
     let mut told = Told::default();
+    let mut is_checking = false;
     loop {
         if guard.is_err() {
             told.problem(mend(shared));
         }
         // The table stands whatever happens here; what is open closes by its time-out.
         told.problem(round(shared, &mut schedule));
+        if !is_checking && is_ready(shared) {
+            is_checking = privileged::check(shared).is_ok();
+        }
         thread::sleep(TICK);
     }
+}
+
+fn is_ready(shared: &Shared) -> bool {
+    shared.inner.lock().unwrap_or_else(PoisonError::into_inner).ready_at_ms.is_some()
 }
 
 fn keep_table(shared: &Shared) -> ! {

@@ -13,7 +13,7 @@ use crate::egress::addresses::Addresses;
 use crate::firewall;
 use crate::firewall::ruleset::{Endpoint, Ruleset};
 use crate::policy::Policy;
-use crate::status::{NameStatus, Status};
+use crate::status::{NameStatus, Privileged, Status};
 
 /// What the threads share.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(super) struct Shared {
     pub(super) lookup: Arc<Lookup>,
     pub(super) refused: Refused,
     pub(super) flows: Mutex<Flows>,
+    /// What was found of files that give rights, once all were looked at.
+    pub(super) privileged: Mutex<Option<Privileged>>,
 }
 
 /// The part that changes.
@@ -68,8 +70,10 @@ impl Shared {
             names: names.collect(),
             zones: self.policy.zone_entries(),
             allow: self.policy.allow_entries(),
+            local_ports: self.policy.cell.local_ports.clone(),
             dns_problem: self.dns.problem(),
             gate_problem: self.gate.problem(),
+            privileged: self.privileged.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone(),
             denied,
             denied_others,
         }

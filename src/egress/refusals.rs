@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use super::words::Why;
 use crate::firewall::ruleset::Flow;
-use crate::policy::{DEFAULT_PORT, HostName, Reason};
+use crate::policy::entry::{self, EntryError};
+use crate::policy::{DEFAULT_PORT, HostName, Mode, Reason};
 use crate::status::{By, Denied};
 
 /// Refusals that are kept, of questions and of connections; of further ones only the number is.
@@ -49,12 +50,21 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// A connection to a host that no rule lists. In audit mode it is let through, if an entry could allow it.
+    pub fn connection(name: &HostName, port: u16, reason: Reason, mode: Mode) -> Self {
+        let of = |let_through| Self::Connection { name: name.clone(), port, reason, let_through };
+        of(mode == Mode::Audit && of(false).entry().is_some())
+    }
+
     /// What was refused.
     pub fn what(&self) -> String {
         match self {
             Self::Question(name) => name.to_string(),
             Self::Connection { name, port, .. } => format!("{name}:{port}"),
-            Self::Flow { flow, name, .. } => told(flow, name.as_ref().map(|(name, _)| name)),
+            Self::Flow { flow, name, .. } => match flow.local_port() {
+                Some(port) => format!("localhost:{port}"),
+                None => told(flow, name.as_ref().map(|(name, _)| name)),
+            },
             Self::Odd { port, said: Some(said), .. } => format!("{said}, port {port}"),
             Self::Odd { port, said: None, .. } => format!("port {port}"),
         }
@@ -65,6 +75,9 @@ impl Refusal {
         match self {
             Self::Question(_) => Reason::NotListed.to_string(),
             Self::Connection { reason, .. } => reason.to_string(),
+            Self::Flow { flow, .. } if flow.local_port().is_some() => {
+                "who listens there is outside the agent's cell".to_owned()
+            }
             Self::Flow { flow: Flow { protocol: TCP, .. }, name: Some((_, Some(reason))), .. } => {
                 reason.to_string()
             }
@@ -82,9 +95,19 @@ impl Refusal {
         }
     }
 
-    /// The entry of the option `allow` that would allow it. A single label is a host next to this one, or a mistake:
-    /// that its name is asked for does not say which port to open.
+    /// The entry of the option `allow` that would allow it; none where the option would not take it.
     pub fn entry(&self) -> Option<String> {
+        self.candidate().filter(|entry| entry::parse(entry, entry::ascii_only).is_ok())
+    }
+
+    /// Why no entry can allow it, where it is the entry that cannot be.
+    fn closed(&self) -> Option<EntryError> {
+        entry::parse(&self.candidate()?, entry::ascii_only).err()
+    }
+
+    /// What would have to be listed. A single label is a host next to this one, or a mistake: that its name is asked for
+    /// does not say which port to open.
+    fn candidate(&self) -> Option<String> {
         match self {
             Self::Question(name) => (!name.is_local()).then(|| name.to_string()),
             Self::Connection { name, port: DEFAULT_PORT, .. } => Some(name.to_string()),
@@ -93,6 +116,14 @@ impl Refusal {
                 Some(format!("{name}:{port}"))
             }
             Self::Flow { .. } | Self::Odd { .. } => None,
+        }
+    }
+
+    /// The port that the option `localPorts` would have to list to allow it.
+    pub fn local_port(&self) -> Option<u16> {
+        match self {
+            Self::Flow { flow, .. } => flow.local_port(),
+            _ => None,
         }
     }
 
@@ -105,15 +136,20 @@ impl Refusal {
     pub fn sentence(&self) -> String {
         let (what, why) = (self.what(), self.why());
         let done = if self.is_let_through() { "let through (audit mode)" } else { "refused" };
-        match self.entry() {
-            Some(entry) => {
-                format!(
-                    "{done} {what}: {why}; to allow it, add to the Feature's options: \"allow\": \"{entry}\""
-                )
+        match (option(self.entry().as_deref(), self.local_port()), self.closed()) {
+            (Some(option), _) => {
+                format!("{done} {what}: {why}; to allow it, add to the Feature's options: {option}")
             }
-            None => format!("{done} {what}: {why}"),
+            (None, Some(error)) => format!("{done} {what}: {why}, and no entry can allow it: it {error}"),
+            (None, None) => format!("{done} {what}: {why}"),
         }
     }
+}
+
+/// The Feature's option that would allow what was refused, by [`Refusal::entry`] and [`Refusal::local_port`].
+pub fn option(entry: Option<&str>, local_port: Option<u16>) -> Option<String> {
+    let allow = entry.map(|entry| format!("\"allow\": \"{entry}\""));
+    allow.or_else(|| local_port.map(|port| format!("\"localPorts\": \"{port}\"")))
 }
 
 const TCP: u8 = 6;
@@ -230,6 +266,7 @@ impl Refusals {
             why: refusal.why(),
             let_through: refusal.is_let_through(),
             entry: refusal.entry(),
+            local_port: refusal.local_port(),
             count: count.times,
             first_ms: count.first_ms,
             last_ms: count.last_ms,
@@ -297,6 +334,7 @@ mod tests {
             why: "not in the policy".to_owned(),
             let_through: false,
             entry: Some("a.example".to_owned()),
+            local_port: None,
             count: 2,
             first_ms: 5,
             last_ms: 9,
@@ -326,6 +364,25 @@ mod tests {
                 connection("a.example", 443),
                 format!("refused a.example:443: not in the policy{}", option("a.example")),
             ),
+            // What the option would not take is not to be added to it: the next build would fail.
+            (
+                connection("a.example", 53),
+                "refused a.example:53: not in the policy, and no entry can allow it: it opens port 53, and DNS to a chosen \
+                 server is a tunnel; leave it out, listed names are looked up"
+                    .to_owned(),
+            ),
+            (
+                connection("localhost", 443),
+                "refused localhost:443: not in the policy, and no entry can allow it: it is a name of the container itself, \
+                 where everything is open already; leave it out"
+                    .to_owned(),
+            ),
+            (
+                Refusal::Question(name("metadata.google.internal")),
+                "refused metadata.google.internal: not in the policy, and no entry can allow it: it is, or covers, a cloud's \
+                 metadata service, which hands out credentials; leave it out"
+                    .to_owned(),
+            ),
             (connection("db", 80), format!("refused db:80: not in the policy{}", option("db:80"))),
             (odd(None, Why::NoName), "refused port 443: the connection names no host (no SNI)".to_owned()),
             (
@@ -334,6 +391,19 @@ mod tests {
             ),
         ] {
             assert_eq!(refusal.sentence(), sentence);
+        }
+    }
+
+    #[test]
+    fn audit_mode_lets_through_what_an_entry_could_allow() {
+        let passes = |text: &str, port, mode| {
+            Refusal::connection(&name(text), port, Reason::NotListed, mode).is_let_through()
+        };
+        for (text, port, expected) in
+            [("a.example", 443, true), ("db", 5432, true), ("a.example", 53, false), ("localhost", 80, false)]
+        {
+            assert_eq!(passes(text, port, Mode::Audit), expected, "{text}:{port}");
+            assert!(!passes(text, port, Mode::Enforce));
         }
     }
 
@@ -388,6 +458,18 @@ mod tests {
         ] {
             assert_eq!(sentence, expected);
         }
+    }
+
+    #[test]
+    fn a_port_on_loopback_is_told_with_its_own_option() {
+        let flow = Flow { address: "127.0.0.1".parse().unwrap(), protocol: TCP, port: 3000, uid: 0 };
+        let refusal = Refusal::Flow { flow, name: None, let_through: false };
+        assert_eq!(
+            refusal.sentence(),
+            "refused localhost:3000: who listens there is outside the agent's cell; to allow it, add to the Feature's \
+             options: \"localPorts\": \"3000\""
+        );
+        assert_eq!((refusal.entry(), refusal.local_port()), (None, Some(3000)));
     }
 
     #[test]

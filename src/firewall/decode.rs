@@ -1,8 +1,9 @@
 //! An expression as the kernel lists it. What this program never writes reads as [`Expr::Unknown`].
 
 use super::encode::{
-    CT_MARK, CT_STATE, FIB_RESULT_ADDRTYPE, ICMPX_ADMIN_PROHIBITED, NOTE_UPDATE, RANGE_PROTO_SPECIFIED,
-    REJECT_ICMPX, REJECT_TCP_RESET, VERDICT_ACCEPT, VERDICT_DROP, VERDICT_JUMP,
+    CHECKSUM_INET, CT_MARK, CT_STATE, FIB_RESULT_ADDRTYPE, ICMPX_ADMIN_PROHIBITED, NOTE_UPDATE,
+    RANGE_PROTO_SPECIFIED, REJECT_ICMPX, REJECT_TCP_RESET, TCP_CHECKSUM_AT, VERDICT_ACCEPT, VERDICT_DROP,
+    VERDICT_JUMP,
 };
 use super::nla::Attributes;
 use super::ruleset::{AddressOf, CmpOp, Expr, MetaKey, PayloadBase, Register, RejectWith, Verdict};
@@ -20,7 +21,14 @@ fn decode_known(name: &str, data: &Attributes<'_>) -> Option<Expr> {
     Some(match name {
         "meta" => {
             let key = data.be32(2)?;
-            let keys = [MetaKey::Mark, MetaKey::OifName, MetaKey::SkUid, MetaKey::NfProto, MetaKey::L4Proto];
+            let keys = [
+                MetaKey::Priority,
+                MetaKey::Mark,
+                MetaKey::OifName,
+                MetaKey::SkUid,
+                MetaKey::NfProto,
+                MetaKey::L4Proto,
+            ];
             Expr::Meta { key: keys.into_iter().find(|k| *k as u32 == key)?, to: register(1)? }
         }
         // Of one direction only, or of another key: not ours.
@@ -39,19 +47,27 @@ fn decode_known(name: &str, data: &Attributes<'_>) -> Option<Expr> {
         "payload" => {
             let base = data.be32(2)?;
             let bases = [PayloadBase::Network, PayloadBase::Transport];
-            Expr::Payload {
-                base: bases.into_iter().find(|b| *b as u32 == base)?,
-                offset: data.be32(3)?,
-                len: data.be32(4)?,
-                to: register(1)?,
+            let base = bases.into_iter().find(|b| *b as u32 == base)?;
+            let (offset, len) = (data.be32(3)?, data.be32(4)?);
+            match (register(1), register(5)) {
+                (Some(to), None) => Expr::Payload { base, offset, len, to },
+                (None, Some(from)) => {
+                    let checksum = (data.be32(6)?, data.be32(7)?, data.be32(8).unwrap_or(0));
+                    let known = checksum == (CHECKSUM_INET, TCP_CHECKSUM_AT, 0);
+                    known.then_some(Expr::Write { base, offset, len, from })?
+                }
+                _ => return None,
             }
         }
         "bitwise" => {
-            let mask = value(4)?;
-            let plain = data.be32(1)? == data.be32(2)?
-                && data.be32(6).unwrap_or(0) == 0
-                && value(5)?.iter().all(|byte| *byte == 0);
-            plain.then_some(Expr::Mask { register: register(1)?, mask })?
+            let (mask, xor) = (value(4)?, value(5)?);
+            let plain = data.be32(1)? == data.be32(2)? && data.be32(6).unwrap_or(0) == 0;
+            let register = plain.then_some(register(1)?)?;
+            if xor.iter().all(|byte| *byte == 0) {
+                Expr::Mask { register, mask }
+            } else {
+                Expr::Replace { register, keep: mask, with: xor }
+            }
         }
         "cmp" => {
             let op = data.be32(2)?;
@@ -140,6 +156,16 @@ mod tests {
                 d.be32(3, flags);
             });
             assert_eq!(decode(&Attributes::new(&writer.into_bytes())), Expr::Unknown("redir".to_owned()));
+        }
+        // Bytes written with another checksum, or into another place's.
+        for (kind, at, flags) in [(0, 16, 0), (1, 10, 0), (1, 16, 1)] {
+            let mut writer = Writer::new();
+            named(&mut writer, "payload", |d| {
+                for (attribute, value) in [(2, 2), (3, 12), (4, 2), (5, 1), (6, kind), (7, at), (8, flags)] {
+                    d.be32(attribute, value);
+                }
+            });
+            assert_eq!(decode(&Attributes::new(&writer.into_bytes())), Expr::Unknown("payload".to_owned()));
         }
         // Four bytes are no port.
         let mut writer = Writer::new();

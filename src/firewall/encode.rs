@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use super::nla::Writer;
-use super::ruleset::{Chain, ChainKind, Endpoint, Expr, Family, Holds, RejectWith, Ruleset, Set, Verdict};
+use super::ruleset::{
+    Chain, ChainKind, Endpoint, Expr, Family, Holds, Register, RejectWith, Ruleset, Set, Verdict,
+};
 
 /// `NFPROTO_INET`
 pub(super) const INET: u8 = 1;
@@ -48,6 +50,10 @@ pub(super) const CT_STATE: u32 = 0;
 pub(super) const CT_MARK: u32 = 3;
 /// `NF_NAT_RANGE_PROTO_SPECIFIED`: a redirect to a port of ours.
 pub(super) const RANGE_PROTO_SPECIFIED: u32 = 2;
+/// `NFT_PAYLOAD_CSUM_INET`
+pub(super) const CHECKSUM_INET: u32 = 1;
+/// Where a TCP header has its checksum (RFC 9293 section 3.1).
+pub(super) const TCP_CHECKSUM_AT: u32 = 16;
 pub(super) const REJECT_TCP_RESET: u32 = 1;
 pub(super) const REJECT_ICMPX: u32 = 2;
 pub(super) const ICMPX_ADMIN_PROHIBITED: u8 = 3;
@@ -336,12 +342,15 @@ pub(super) fn expression(w: &mut Writer, expr: &Expr) {
             d.be32(3, *offset);
             d.be32(4, *len);
         }),
-        Expr::Mask { register, mask } => named(w, "bitwise", |d| {
-            d.be32(1, register.0);
-            d.be32(2, register.0);
-            d.be32(3, u32::try_from(mask.len()).unwrap_or(u32::MAX));
-            d.nested(4, |data| data.bytes(1, mask));
-            d.nested(5, |data| data.bytes(1, &vec![0; mask.len()]));
+        Expr::Mask { register, mask } => bitwise(w, *register, mask, &vec![0; mask.len()]),
+        Expr::Replace { register, keep, with } => bitwise(w, *register, keep, with),
+        Expr::Write { base, offset, len, from } => named(w, "payload", |d| {
+            d.be32(2, *base as u32);
+            d.be32(3, *offset);
+            d.be32(4, *len);
+            d.be32(5, from.0);
+            d.be32(6, CHECKSUM_INET);
+            d.be32(7, TCP_CHECKSUM_AT);
         }),
         Expr::Cmp { from, op, data } => named(w, "cmp", |d| {
             d.be32(1, from.0);
@@ -381,6 +390,16 @@ pub(super) fn expression(w: &mut Writer, expr: &Expr) {
         // Never planned; the kernel refuses the name, and the batch with it.
         Expr::Unknown(name) => named(w, name, |_| {}),
     }
+}
+
+fn bitwise(w: &mut Writer, register: Register, mask: &[u8], xor: &[u8]) {
+    named(w, "bitwise", |d| {
+        d.be32(1, register.0);
+        d.be32(2, register.0);
+        d.be32(3, u32::try_from(mask.len()).unwrap_or(u32::MAX));
+        d.nested(4, |data| data.bytes(1, mask));
+        d.nested(5, |data| data.bytes(1, xor));
+    });
 }
 
 pub(super) fn named(w: &mut Writer, name: &str, data: impl FnOnce(&mut Writer)) {

@@ -1,7 +1,9 @@
 //! The plan: which rules hold. Pure; a table's text is in `ARCHITECTURE.md`.
 
+mod local;
 mod noted;
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::ruleset::{
@@ -9,6 +11,8 @@ use super::ruleset::{
     Register, RejectWith, Ruleset, Set, Verdict,
 };
 use crate::policy::Mode;
+pub use local::CELL_PRIORITY;
+use local::{CELL, LOCAL};
 pub use noted::{MOST_FLOWS, is_closed_in_audit};
 use noted::{NOTE, NOTED, accept_noted, closed_in_audit, note};
 
@@ -20,7 +24,7 @@ pub const MARK: u32 = 0x0a5b_0001;
 
 /// Mark of the connection tracking entries that this table has let begin. An entry without it is older than the
 /// table, or was made up in the middle of a connection.
-const CONNECTION_MARK: u32 = 0x0a5b_0002;
+const BEGUN: u32 = 0x0a5b_0002;
 
 /// Set of allowed IPv4 endpoints.
 pub const ALLOW4: Set = Set { name: "allow4", holds: Holds::Endpoints, family: Family::V4 };
@@ -80,6 +84,11 @@ pub fn plan(upstream: &Upstream) -> Ruleset {
 
 /// The same, or in audit mode the table that lets TCP out to all hosts, and notes where.
 pub fn plan_in(mode: Mode, upstream: &Upstream) -> Ruleset {
+    plan_with(mode, upstream, &BTreeSet::new())
+}
+
+/// The same, with TCP ports of others on loopback that are open to the agent's cell, too, whatever the mode is.
+pub fn plan_with(mode: Mode, upstream: &Upstream, local_ports: &BTreeSet<u16>) -> Ruleset {
     let chain = |name: &str, kind, hook, priority, rules| Chain {
         name: name.to_owned(),
         base: Some(BaseChain { kind, hook, priority }),
@@ -97,6 +106,8 @@ pub fn plan_in(mode: Mode, upstream: &Upstream) -> Ruleset {
             chain("divert", ChainKind::Nat, InetHook::LocalOut, BEFORE_DOCKERS_NAT, divert(upstream)),
             Chain { name: "dns".to_owned(), base: None, rules: dns(upstream) },
             Chain { name: NOTE.to_owned(), base: None, rules: note() },
+            Chain { name: LOCAL.to_owned(), base: None, rules: local::local() },
+            Chain { name: CELL.to_owned(), base: None, rules: local::cell(local_ports) },
         ],
     }
 }
@@ -130,13 +141,10 @@ fn output(mode: Mode) -> Vec<Vec<Expr>> {
             not_established(),
             vec![Expr::Counter, Expr::Verdict(Verdict::Drop)],
         ]),
+        local::judge(),
     ]);
     // Redirected questions and connections. Their interface is still the one that they would have left by, hence by
     // address; the chain "leave" sees to it that they go nowhere but to loopback.
-    let to_us = |protocol: u8, port: u16| {
-        [ipv4_destination([127, 0, 0, 1]), ipv6_destination(Ipv6Addr::LOCALHOST.octets())]
-            .map(|address| rule(&[address, l4(protocol), destination_port(port), vec![accept()]]))
-    };
     rules.extend(to_us(UDP, RESPONDER_PORT));
     rules.extend(OUR_TCP_PORTS.iter().flat_map(|port| to_us(TCP, *port)));
     rules.extend([
@@ -147,10 +155,10 @@ fn output(mode: Mode) -> Vec<Vec<Expr>> {
         rule(&[l4(TCP), destination_port(DNS_PORT), vec![jump("dns")]]),
         rule(&[established(), begun_under_this_table(), vec![accept()]]),
         // What the daemon connects to, which is what the gate was asked for.
-        rule(&[mark(), l4(TCP), mark_connection(), vec![accept()]]),
+        rule(&[mark(), l4(TCP), mark_connection(BEGUN), vec![accept()]]),
         rule(&[loopback(), vec![accept()]]),
-        rule(&[endpoint(ALLOW4), mark_connection(), vec![accept()]]),
-        rule(&[endpoint(ALLOW6), mark_connection(), vec![accept()]]),
+        rule(&[endpoint(ALLOW4), mark_connection(BEGUN), vec![accept()]]),
+        rule(&[endpoint(ALLOW6), mark_connection(BEGUN), vec![accept()]]),
         vec![jump(NOTE)],
     ]);
     if mode == Mode::Audit {
@@ -166,17 +174,25 @@ fn output(mode: Mode) -> Vec<Vec<Expr>> {
     rules
 }
 
+/// Lets through what is for the daemon.
+fn to_us(protocol: u8, port: u16) -> [Vec<Expr>; 2] {
+    [ipv4_destination([127, 0, 0, 1]), ipv6_destination(Ipv6Addr::LOCALHOST.octets())]
+        .map(|address| rule(&[address, l4(protocol), destination_port(port), vec![accept()]]))
+}
+
 /// Marks the connections that others begin with us, so that we may answer: TCP, and pings. What was open before the
 /// table was there stays unmarked: the kernel takes a TCP packet without SYN for the beginning of a connection, too,
 /// and in UDP nothing tells a beginning from what the other side of an old flow sends, whose way in through the
 /// host's address translation is still open.
 fn arrive() -> Vec<Vec<Expr>> {
-    vec![
-        rule(&[l4(TCP), syn_alone(), new(), mark_connection()]),
-        rule(&[l4(ICMP), icmp_type(8), new(), mark_connection()]),
-        rule(&[l4(ICMPV6), icmp_type(128), new(), mark_connection()]),
+    let mut rules = local::keep_mark();
+    rules.extend([
+        rule(&[l4(TCP), syn_alone(), new(), mark_connection(BEGUN)]),
+        rule(&[l4(ICMP), icmp_type(8), new(), mark_connection(BEGUN)]),
+        rule(&[l4(ICMPV6), icmp_type(128), new(), mark_connection(BEGUN)]),
         vec![accept()],
-    ]
+    ]);
+    rules
 }
 
 /// What is addressed to ourselves leaves by loopback or not at all. Anybody may bind a socket to an interface
@@ -278,6 +294,10 @@ fn mark() -> Vec<Expr> {
     meta_is(MetaKey::Mark, MARK.to_ne_bytes().to_vec())
 }
 
+fn tcp() -> Vec<Expr> {
+    l4(TCP)
+}
+
 fn l4(protocol: u8) -> Vec<Expr> {
     meta_is(MetaKey::L4Proto, vec![protocol])
 }
@@ -344,12 +364,16 @@ fn ct_state(bit: u32, op: CmpOp) -> Vec<Expr> {
     ]
 }
 
-fn mark_connection() -> Vec<Expr> {
-    vec![Expr::Number { number: CONNECTION_MARK, to: REG }, Expr::SetCtMark { from: REG }]
+fn mark_connection(mark: u32) -> Vec<Expr> {
+    vec![Expr::Number { number: mark, to: REG }, Expr::SetCtMark { from: REG }]
 }
 
 fn begun_under_this_table() -> Vec<Expr> {
-    let data = CONNECTION_MARK.to_ne_bytes().to_vec();
+    is_connection_marked(BEGUN)
+}
+
+fn is_connection_marked(mark: u32) -> Vec<Expr> {
+    let data = mark.to_ne_bytes().to_vec();
     vec![Expr::CtMark { to: REG }, Expr::Cmp { from: REG, op: CmpOp::Eq, data }]
 }
 

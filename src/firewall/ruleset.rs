@@ -67,8 +67,16 @@ pub struct Flow {
     pub protocol: u8,
     /// The destination port of TCP and UDP; of other protocols 0.
     pub port: u16,
-    /// Whose socket sent them.
+    /// Whose socket sent them; of what was refused on loopback 0.
     pub uid: u32,
+}
+
+impl Flow {
+    /// The port on loopback that somebody outside the agent's cell listens on, if that is what the cell was refused:
+    /// what is for ourselves is noted for nothing else.
+    pub fn local_port(&self) -> Option<u16> {
+        self.address.is_loopback().then_some(self.port)
+    }
 }
 
 /// A chain and its rules in order.
@@ -180,6 +188,26 @@ pub enum Expr {
         /// The mask, as long as the value.
         mask: Vec<u8>,
     },
+    /// And with a mask and set other bits, in place.
+    Replace {
+        /// The register.
+        register: Register,
+        /// What stays, as long as the value.
+        keep: Vec<u8>,
+        /// What takes the other bits' place, as long as the value.
+        with: Vec<u8>,
+    },
+    /// Write bytes of the TCP header, and its checksum anew.
+    Write {
+        /// Header to count from.
+        base: PayloadBase,
+        /// Bytes from its start.
+        offset: u32,
+        /// How many.
+        len: u32,
+        /// Where they are.
+        from: Register,
+    },
     /// Go on with the rule only if the register compares so.
     Cmp {
         /// The register.
@@ -252,6 +280,8 @@ pub enum Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum MetaKey {
+    /// The socket's priority.
+    Priority = 2,
     /// The socket's firewall mark.
     Mark = 3,
     /// Name of the interface that the packet leaves by.

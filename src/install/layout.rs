@@ -45,6 +45,14 @@ pub enum LayoutError {
         /// The mode that came of it.
         got: u32,
     },
+    /// A file that gives rights, and keeps them.
+    #[error("cannot take setuid, setgid and capabilities from {}: {source}; remove the file from the image, or build as root", path.display())]
+    Rights {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// A folder in which others than root could swap what root runs.
     #[error("{} can be changed by others than root (owner {uid}, mode {mode:o}), and what root starts would lie in it; give it to root with mode 755 in the image", path.display())]
     Unsafe {

@@ -43,6 +43,7 @@ environment, as the dev container CLI sets it from the Feature's options:
   WRITABLE            further folders that the agent may write
   UNIXSOCKETS         Unix sockets outside its cell that the agent may connect to
   LOCALPORTS          TCP ports on loopback outside its cell that the agent may connect to
+  PASSENVIRONMENT     names of variables that reach the agent as they are
   WITHOUT             layers without which an agent is started all the same
   GITPUSH             refuse git push to other machines; or allow
   _REMOTE_USER        a user to make Claude Code's folders for, as far as /etc/passwd has one of the name;
@@ -159,6 +160,7 @@ pub fn parse(
             writable: written("WRITABLE")?,
             unix_sockets: written("UNIXSOCKETS")?,
             local_ports: written("LOCALPORTS")?,
+            pass_environment: written("PASSENVIRONMENT")?,
             without: written("WITHOUT")?,
         },
         git_push: GitPush::parse(&git_push).ok_or(OptionError::GitPush(git_push))?,

@@ -25,6 +25,8 @@ pub struct Wishes {
     pub unix_sockets: String,
     /// `localPorts`
     pub local_ports: String,
+    /// `passEnvironment`
+    pub pass_environment: String,
     /// `without`
     pub without: String,
 }
@@ -88,6 +90,8 @@ fn cell(wishes: &Wishes) -> Result<CellPolicy, WishError> {
         writable: CellPolicy::writable(&wishes.writable).map_err(of("writable"))?,
         unix_sockets: CellPolicy::unix_sockets(&wishes.unix_sockets).map_err(of("unixSockets"))?,
         local_ports: CellPolicy::local_ports(&wishes.local_ports).map_err(of("localPorts"))?,
+        pass_environment: CellPolicy::pass_environment(&wishes.pass_environment)
+            .map_err(of("passEnvironment"))?,
         without: CellPolicy::without(&wishes.without).map_err(of("without"))?,
     })
 }

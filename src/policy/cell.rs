@@ -7,35 +7,26 @@ use serde::{Deserialize, Serialize};
 /// Entries that each list may hold.
 pub const MAX_ENTRIES: usize = 64;
 
-/// Without it an agent is not started, unless the policy says that it may be missing.
+/// Without it an agent is not started, unless the policy says that it may be missing. What else a cell needs (Unix sockets
+/// mediated or closed, `no_new_privs`, no capability) no policy can leave off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layer {
-    /// The firewall is in force and enforces.
+    /// The firewall is in force and ready.
     Network,
-    /// Unix sockets are mediated, or closed altogether.
-    UnixSockets,
     /// The environment holds what is listed, and nothing else.
     Environment,
-    /// No program gives more rights than its caller has.
-    NoNewPrivileges,
-    /// No capability is held.
-    Capabilities,
 }
 
 impl Layer {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Network, Self::UnixSockets, Self::Environment, Self::NoNewPrivileges, Self::Capabilities];
+    pub const ALL: [Self; 2] = [Self::Network, Self::Environment];
 
     /// As options and the policy's file write it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Network => "network",
-            Self::UnixSockets => "unix-sockets",
             Self::Environment => "environment",
-            Self::NoNewPrivileges => "no-new-privileges",
-            Self::Capabilities => "capabilities",
         }
     }
 }
@@ -50,6 +41,8 @@ pub struct CellPolicy {
     pub unix_sockets: Vec<String>,
     /// TCP ports on loopback that processes outside the cell listen on and the agent may connect to.
     pub local_ports: BTreeSet<u16>,
+    /// Variables that reach the agent as they are.
+    pub pass_environment: Vec<String>,
     /// Layers that may be missing.
     pub without: BTreeSet<Layer>,
 }
@@ -87,10 +80,16 @@ pub enum CellError {
         /// The entry as given.
         entry: String,
     },
+    /// Not a variable's name.
+    #[error("entry {number}, '{entry}', is no name of a variable: letters, digits and '_'")]
+    Variable {
+        /// Which entry, from 1.
+        number: usize,
+        /// The entry as given.
+        entry: String,
+    },
     /// Not a layer.
-    #[error(
-        "entry {number}: there is no layer '{entry}'; there are: network, unix-sockets, environment, no-new-privileges, capabilities"
-    )]
+    #[error("entry {number}: there is no layer '{entry}'; there are: network, environment")]
     Layer {
         /// Which entry, from 1.
         number: usize,
@@ -103,7 +102,7 @@ pub enum CellError {
 }
 
 /// Folders that nobody may list as writable, and so none above them.
-const TOO_WIDE: [&str; 24] = [
+pub(crate) const TOO_WIDE: [&str; 24] = [
     "/bin",
     "/boot",
     "/dev",
@@ -157,6 +156,20 @@ impl CellPolicy {
         entries(text)?.into_iter().map(port).collect()
     }
 
+    /// Variables that reach the agent.
+    pub fn pass_environment(text: &str) -> Result<Vec<String>, CellError> {
+        let variable = |(number, entry): (usize, &str)| {
+            let plain =
+                entry.len() <= 255 && entry.bytes().all(|sign| sign.is_ascii_alphanumeric() || sign == b'_');
+            if plain {
+                Ok(entry.to_owned())
+            } else {
+                Err(CellError::Variable { number, entry: entry.to_owned() })
+            }
+        };
+        entries(text)?.into_iter().map(variable).collect()
+    }
+
     /// Layers that may be missing.
     pub fn without(text: &str) -> Result<BTreeSet<Layer>, CellError> {
         let layer = |(number, entry): (usize, &str)| {
@@ -205,7 +218,7 @@ mod tests {
         );
         assert_eq!(CellPolicy::unix_sockets(" "), Ok(Vec::new()));
         assert_eq!(CellPolicy::local_ports("3000 5432"), Ok(BTreeSet::from([3000, 5432])));
-        assert_eq!(CellPolicy::without("unix-sockets"), Ok(BTreeSet::from([Layer::UnixSockets])));
+        assert_eq!(CellPolicy::without("environment"), Ok(BTreeSet::from([Layer::Environment])));
     }
 
     #[test]
@@ -220,6 +233,10 @@ mod tests {
         for port in ["0", "65536", "+80", "http"] {
             assert!(matches!(CellPolicy::local_ports(port), Err(CellError::Port { .. })), "{port}");
         }
+        assert!(matches!(
+            CellPolicy::pass_environment("A_1 B=x"),
+            Err(CellError::Variable { number: 2, .. })
+        ));
         assert!(CellPolicy::without("all").unwrap_err().to_string().contains("no layer 'all'"));
         let many = "1 ".repeat(MAX_ENTRIES + 1);
         assert_eq!(CellPolicy::local_ports(&many), Err(CellError::TooMany(MAX_ENTRIES + 1)));

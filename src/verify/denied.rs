@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -12,19 +12,34 @@ use crate::egress::message::frame;
 use crate::egress::resolv_conf::ResolvConf;
 use crate::{client, paths};
 
+/// Where nobody is (RFC 5737 and RFC 3849), and a port that nobody serves there.
+const NOBODY4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const NOBODY6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 1);
+const PORT: u16 = 8443;
+const QUIC_PORT: u16 = 443;
+
+/// Whether a flow is for where [`rows`] tries to get to.
+pub(super) fn is_probe(address: IpAddr, port: u16) -> bool {
+    (address == NOBODY4 || address == NOBODY6) && [PORT, QUIC_PORT].contains(&port)
+}
+
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// TCP, UDP (QUIC's port) and DNS to addresses that nobody has, over both families, and DNS to the resolver.
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = vec![
-        row("net.tcp4", "TCP to an address that is not allowed is refused", tcp("192.0.2.1:8443")),
+        row(
+            "net.tcp4",
+            "TCP to an address that is not allowed is refused",
+            tcp(&format!("{NOBODY4}:{PORT}")),
+        ),
         row(
             "net.tcp6",
             "TCP over IPv6 to an address that is not allowed is refused",
-            tcp("[2001:db8:ffff::1]:8443"),
+            tcp(&format!("[{NOBODY6}]:{PORT}")),
         ),
-        row("net.udp4", "UDP (QUIC) is refused", udp("192.0.2.1:443")),
-        row("net.udp6", "UDP (QUIC) over IPv6 is refused", udp("[2001:db8:ffff::1]:443")),
+        row("net.udp4", "UDP (QUIC) is refused", udp(&format!("{NOBODY4}:{QUIC_PORT}"))),
+        row("net.udp6", "UDP (QUIC) over IPv6 is refused", udp(&format!("[{NOBODY6}]:{QUIC_PORT}"))),
         dns("net.dns4", "192.0.2.53:53".parse().ok(), exchange),
         dns("net.dns6", "[2001:db8:ffff::53]:53".parse().ok(), exchange),
         dns("net.dns-tcp4", "192.0.2.53:53".parse().ok(), exchange_tcp),

@@ -8,11 +8,13 @@ use super::denied::{self, Met};
 
 const CLAIM: &str = "the host behind the gateway, and neighbours, are closed";
 
+/// A port that no host serves: what matters is who refuses, and our own kernel must be first.
+pub(super) const PORT: u16 = 1;
+
 pub(super) fn row() -> Row {
     let table = fs::read_to_string("/proc/net/route").unwrap_or_default();
     let met = match target(&table) {
-        // A port that no host serves: what matters is who refuses, and our own kernel must be first.
-        Some(gateway) => denied::udp(&format!("{gateway}:1")),
+        Some(gateway) => denied::udp(&format!("{gateway}:{PORT}")),
         None => Met::NoRoute,
     };
     denied::row("net.gateway", CLAIM, met)

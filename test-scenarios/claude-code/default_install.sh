@@ -8,6 +8,8 @@ check "claude runs and is the version asked for" bash -c "claude --version | gre
 check "claude belongs to root and no user can write it" bash -c \
     "[ \"\$(stat -c '%U %a' /usr/local/lib/agent-sandbox/claude)\" = 'root 755' ]"
 check "nothing of the installer is left" bash -c "! find / -xdev -name 'sandbox-install*' 2>/dev/null | grep ."
+check "no file but the launcher has setuid or setgid" bash -c \
+    "[ \"\$(find / -xdev -type f -perm /6000 2>/dev/null)\" = /usr/local/libexec/agent-sandbox/sandbox-launch ]"
 check "no firewall program was installed" bash -c "! command -v iptables && ! command -v nft"
 check "the user holds no capability" bash -c "grep -q '^CapEff:.0000000000000000$' /proc/self/status"
 check "the bounding set is NET_ADMIN alone" bash -c "grep -q '^CapBnd:.0000000000001000$' /proc/self/status"

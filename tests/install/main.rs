@@ -13,9 +13,11 @@ mod image;
 #[expect(dead_code, reason = "the firewall's tests use the rest")]
 mod lab;
 mod layout;
+mod managed;
 mod openpgp;
 mod package;
 mod policy;
+mod privileged;
 mod proxy;
 mod release_host;
 mod server;
@@ -45,6 +47,9 @@ fn installs_everything_with_exact_modes() {
         ("etc/agent-sandbox", "755"),
         ("etc/agent-sandbox/install.json", "644"),
         ("etc/agent-sandbox/policy.json", "644"),
+        ("etc/claude-code", "755"),
+        ("etc/claude-code/managed-settings.d", "755"),
+        ("etc/claude-code/managed-settings.d/agent-sandbox.json", "644"),
         ("etc/gitconfig", "644"),
         ("usr", "755"),
         ("usr/local", "755"),
@@ -60,6 +65,7 @@ fn installs_everything_with_exact_modes() {
         ("usr/local/libexec", "755"),
         ("usr/local/libexec/agent-sandbox", "755"),
         ("usr/local/libexec/agent-sandbox/agent-sandbox", "755"),
+        ("usr/local/libexec/agent-sandbox/claude-process-wrapper", "agent-sandbox"),
         ("usr/local/libexec/agent-sandbox/sandbox-launch", "6755"),
         ("usr/local/libexec/agent-sandbox/sandboxd", "755"),
         ("var", "755"),
@@ -99,7 +105,7 @@ fn an_exact_version_and_a_second_time() {
     assert_eq!(fs::read(setup.path("victim")).unwrap(), b"untouched");
     let link = fs::read_link(setup.path("usr/local/bin/claude")).unwrap();
     assert_eq!(link, Path::new("../libexec/agent-sandbox/agent-sandbox"));
-    assert_eq!(tree(setup.root.path()).len(), 27);
+    assert_eq!(tree(setup.root.path()).len(), 31);
 }
 
 #[test]

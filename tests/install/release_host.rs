@@ -98,7 +98,7 @@ fn latest_stable_and_an_exact_version() {
         assert_eq!(fs::read(setup.path("usr/local/lib/agent-sandbox/claude")).unwrap(), program);
         let names = tree(setup.root.path());
         assert_eq!(names["usr/local/lib/agent-sandbox/claude"], "755");
-        assert_eq!(names.len(), 26, "{names:?}");
+        assert_eq!(names.len(), 30, "{names:?}");
     }
 }
 

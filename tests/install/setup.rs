@@ -51,8 +51,13 @@ impl Setup {
 
     /// The installer in an environment of nothing but options, under a umask that lets nobody in.
     pub(crate) fn command(&self, options: &[(&str, &str)]) -> Command {
+        self.command_under("0777", options)
+    }
+
+    /// The same under another umask.
+    pub(crate) fn command_under(&self, umask: &str, options: &[(&str, &str)]) -> Command {
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", "umask 0777; exec \"$@\"", "sh", INSTALLER]);
+        command.args(["-c", &format!("umask {umask}; exec \"$@\""), "sh", INSTALLER]);
         command.arg("--root").arg(self.root.path()).arg("--source").arg(self.source.path());
         // Which counts only where a test empties the option that is set below.
         command.arg("--release-host").arg(self.server.url() + "/releases");

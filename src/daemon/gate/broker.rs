@@ -16,7 +16,7 @@ use crate::daemon::lookup::{Answer, Woken};
 use crate::daemon::state::Shared;
 use crate::egress::refusals::Refusal;
 use crate::egress::words::{Complaint, MAX_WORD, Verdict, Wish, Word};
-use crate::policy::{Decision, Mode};
+use crate::policy::Decision;
 
 /// Connections of a worker's on their way at the same time. Each costs it one of its own, which waits.
 const MAX_DIALS: usize = 512 / WORKERS;
@@ -127,16 +127,14 @@ impl Broker<'_> {
     }
 
     fn judge(&mut self, wish: Wish) -> anyhow::Result<()> {
-        let audit = self.shared.policy.mode == Mode::Audit;
         match self.shared.policy.decide(&wish.name, wish.port) {
             Decision::Refused(reason) => {
-                let name = wish.name.clone();
-                let refusal = Refusal::Connection { name, port: wish.port, reason, let_through: audit };
+                let refusal = Refusal::connection(&wish.name, wish.port, reason, self.shared.policy.mode);
                 // A name that never is anybody's (RFC 6761 section 6.4) is nothing to tell: checks ask for it.
                 if !wish.name.as_str().ends_with(".invalid") {
                     self.shared.refused.connection(&refusal, wish.client);
                 }
-                if audit {
+                if refusal.is_let_through() {
                     self.connect(wish)
                 } else {
                     self.answer(wish.id, &Verdict::Refused(refusal.sentence()), None)

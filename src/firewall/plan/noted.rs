@@ -1,9 +1,10 @@
 //! What is refused is noted, and in audit mode let through as far as a policy could allow it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::{
-    NFPROTO_IPV4, NFPROTO_IPV6, TCP, UDP, accept, address_type, l4, mark_connection, meta_is, rule, syn_alone,
+    BEGUN, NFPROTO_IPV4, NFPROTO_IPV6, TCP, UDP, accept, address_type, l4, mark_connection, meta_is, rule,
+    syn_alone,
 };
 use crate::firewall::ruleset::{
     AddressOf, CmpOp, Expr, Family, Holds, MetaKey, PayloadBase, REG, Register, Set,
@@ -43,12 +44,24 @@ pub(super) fn note() -> Vec<Vec<Expr>> {
     rules
 }
 
+/// Notes the port that an answer over loopback comes from. That nobody else has this address says what it was.
+pub(super) fn note_local() -> Vec<Expr> {
+    let [protocol, port, uid] = [9, 10, 11].map(Register);
+    vec![
+        Expr::Number { number: u32::from_ne_bytes(Ipv4Addr::LOCALHOST.octets()), to: REG },
+        Expr::Meta { key: MetaKey::L4Proto, to: protocol },
+        Expr::Payload { base: PayloadBase::Transport, offset: 0, len: 2, to: port },
+        Expr::Number { number: 0, to: uid },
+        Expr::Note { set: NOTED[0].name.to_owned(), from: REG, seconds: FLOW_SECONDS },
+    ]
+}
+
 /// Lets TCP through that was noted, and so nothing that was not, as when somebody has filled the sets.
 pub(super) fn accept_noted() -> Vec<Vec<Expr>> {
     let accept_those_in = |set: Set| {
         let noted = vec![Expr::Lookup { set: set.name.to_owned(), from: REG }];
         let first = [l4(TCP), syn_alone()].concat();
-        rule(&[flow_key(set, first, true), noted, mark_connection(), vec![accept()]])
+        rule(&[flow_key(set, first, true), noted, mark_connection(BEGUN), vec![accept()]])
     };
     NOTED.map(accept_those_in).to_vec()
 }

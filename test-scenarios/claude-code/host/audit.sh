@@ -6,6 +6,12 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 user() { docker exec --user vscode "$container" "$@"; }
+# connects_by_proxy HOST:PORT
+connects_by_proxy() {
+    # shellcheck disable=SC2016 # the container's shell expands
+    user timeout 10 bash -c 'exec 3<>/dev/tcp/127.0.0.1/15080 &&
+        printf "CONNECT $0 HTTP/1.1\r\nHost: $0\r\n\r\n" >&3 && read -r line <&3 && [[ $line == "HTTP/1.1 200 "* ]]' "$1"
+}
 loud="AUDIT MODE, NOTHING IS ENFORCED"
 hosts=("evil.test.example 80" "evil.test.example 8080" "web.test.example 8080")
 
@@ -34,6 +40,8 @@ for host in "${hosts[@]}"; do
     # shellcheck disable=SC2086 # a host and a port
     check "in audit mode, $host is reached" reaches "$container" $host
 done
+check "by the proxy, too" connects_by_proxy evil.test.example:8080
+check_not "but not at port 53, which no entry could allow" connects_by_proxy evil.test.example:53
 check "devcontainer up says that nothing is enforced" grep -q "$loud" "$WORK/up.log"
 check "so does the container's log" grep -q "$loud" <(docker logs "$container" 2>&1)
 for command in "status" "log" "wait" "exec true"; do
@@ -58,3 +66,9 @@ for host in "${hosts[@]}"; do
     check "with that option, enforced, $host is reached" reaches "$container" $host
 done
 check "and verify holds" user sh -c "agent-sandbox verify >/dev/null"
+check "and has left nothing in the log" grep -qx "nothing was refused" <(user agent-sandbox log)
+check "no option is proposed that would not be taken" grep -q "no entry can allow it" \
+    <(user agent-sandbox allow-check evil.test.example:53)
+check_not "a command explains itself" grep -q "invalid option" <(user agent-sandbox status --help 2>&1)
+check "and is the version that runs" [ "$(user agent-sandbox --version)" = \
+    "agent-sandbox $(user agent-sandbox status --json | sed 's/.*"version":"\([^"]*\)".*/\1/')" ]

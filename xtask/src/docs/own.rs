@@ -28,6 +28,11 @@ pub(super) fn update(check: bool) -> anyhow::Result<()> {
             name: "table",
             text: fenced(&root.join("tests/expected/table.nft"))?,
         },
+        Part {
+            file: "README.md",
+            name: "environment",
+            text: plain(&root.join("tests/expected/environment.md"))?,
+        },
     ];
     let mut written = false;
     for part in parts {
@@ -52,6 +57,11 @@ fn replace(text: &str, name: &str, part: &str) -> anyhow::Result<String> {
     let (head, rest) = text.split_once(&begin).with_context(|| format!("no {begin}"))?;
     let (_, tail) = rest.split_once(&end).with_context(|| format!("no {end}"))?;
     Ok(format!("{head}{begin}\n{part}\n{end}{tail}"))
+}
+
+fn plain(path: &Path) -> anyhow::Result<String> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    Ok(text.trim_end().to_owned())
 }
 
 fn fenced(path: &Path) -> anyhow::Result<String> {

@@ -1,0 +1,178 @@
+//! Putting a cell together, around one program.
+//!
+//! Three processes: this one, which the caller started and which stands for the program (`mirror`); the keeper, which
+//! lives as long as anything in the cell; and the program, which shuts the cell behind itself before it is executed.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
+};
+use rustix::process::{DumpableBehavior, set_child_subreaper, set_dumpable_behavior};
+
+use super::calls::{self, Tracing};
+use super::facts::{self, Facts};
+use super::fork::{self, Side};
+use super::places::Places;
+use super::rules::{self, Ground, Prepared};
+use super::signals::{Mask, Signals};
+use super::wire::{self, Ending};
+use super::{NotStarted, carry, environment, handed, keeper, mirror, rights};
+use crate::ipc::{self, SocketRules, Supervisor};
+use crate::paths;
+use crate::policy::CellPolicy;
+
+/// What the program takes on, in this order, once it is a process of its own.
+struct Shell {
+    /// The caller's.
+    mask: Mask,
+    rules: Prepared,
+    calls: seccompiler::BpfProgram,
+    sockets: Vec<libc::sock_filter>,
+    /// Where somebody answers for the sockets' filter, to whom the means for that are handed.
+    hand: Option<OwnedFd>,
+}
+
+/// Runs a program in a cell of its own, and says how it ended.
+pub(super) fn run(
+    program: &OsStr,
+    arguments: &[OsString],
+    set: &[(&str, &str)],
+    policy: &CellPolicy,
+) -> Result<Ending, NotStarted> {
+    let here = env::current_dir().map_err(NotStarted::Folder)?;
+    let places = Places::prepare(policy, &here)?;
+    for note in places.notes.iter().chain(&carry::carry(&places)) {
+        eprintln!("agent-sandbox: {note}");
+    }
+    let writable: Vec<PathBuf> = places.writable().map(Path::to_owned).collect();
+    let listed: Vec<PathBuf> = [paths::CONTROL]
+        .into_iter()
+        .chain(policy.unix_sockets.iter().map(String::as_str))
+        .map(PathBuf::from)
+        .collect();
+    let ground = Ground { writable: &writable, real_home: &places.real_home, listed_sockets: &listed };
+    let prepared = rules::prepare(ground)?;
+    let found = ipc::probe();
+    let facts = Facts::new(&found, prepared.enforced());
+    let socket_rules = SocketRules {
+        writable: writable.clone(),
+        listed,
+        moves_are_shut: facts.rules.writes,
+        mechanism: found.mechanism,
+    };
+    let tracing = if facts.rules.tracing { Tracing::Inside } else { Tracing::Closed };
+
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().envs(environment::clean(
+        env::vars_os(),
+        &places,
+        &policy.pass_environment,
+    ));
+    command.envs(set.iter().copied()).env(facts::VARIABLE, serde_json::to_string(&facts).unwrap_or_default());
+    let (hand, take) = if found.mechanism.notifies() {
+        let (hand, take) = wire::pair().map_err(NotStarted::Kernel)?;
+        (Some(hand), Some(take))
+    } else {
+        (None, None)
+    };
+    let shell = Shell {
+        mask: Mask::own().map_err(NotStarted::Kernel)?,
+        rules: prepared,
+        calls: calls::filter(tracing),
+        sockets: ipc::filter::sockets(found.mechanism),
+        hand,
+    };
+    shut_behind(&mut command, shell);
+    let supervisor = move || match take {
+        Some(take) => Ok(Some(Supervisor::new(taken(&take)?, socket_rules)?)),
+        None => Ok(None),
+    };
+    start(command, supervisor)
+}
+
+/// Forks the keeper, and stands for the program until that has ended.
+fn start(
+    command: Command,
+    supervisor: impl FnOnce() -> io::Result<Option<Supervisor>>,
+) -> Result<Ending, NotStarted> {
+    let (here, there) = wire::pair().map_err(NotStarted::Kernel)?;
+    // Before there are two, so that neither misses one.
+    let signals = Signals::take().map_err(NotStarted::Kernel)?;
+    // What these hold, such as the caller's environment, nobody else of the same user is to read.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| NotStarted::Kernel(error.into()))?;
+    match fork::fork().map_err(NotStarted::Kernel)? {
+        Side::Parent => {
+            drop((there, command));
+            Ok(mirror::run(&here, &signals)?)
+        }
+        Side::Child => {
+            drop((here, signals));
+            let kept = set_child_subreaper(Some(rustix::process::getpid()))
+                .map_err(io::Error::from)
+                .and_then(|()| handed::restrict())
+                .and_then(|()| keeper::run(there, command, supervisor));
+            fork::end(i32::from(kept.is_err()))
+        }
+    }
+}
+
+/// Has the program take on its shell where it is a process already and still this program.
+#[expect(unsafe_code, reason = "std runs nothing between fork and exec without it")]
+fn shut_behind(command: &mut Command, shell: Shell) {
+    let mut shell = Some(shell);
+    // SAFETY: the process that forks has one thread, so nothing that is used here, memory among it, was left locked.
+    unsafe {
+        command.pre_exec(move || match shell.take() {
+            Some(shell) => shell.shut(),
+            None => Err(io::ErrorKind::Other.into()),
+        });
+    }
+}
+
+impl Shell {
+    /// Whatever of it does not work keeps the program from being started.
+    fn shut(self) -> io::Result<()> {
+        self.mask.take_on()?;
+        // The program itself may be looked at by its debugger.
+        rights::core_limit()?;
+        rights::empty_capabilities()?;
+        rustix::thread::set_no_new_privs(true)?;
+        self.rules.restrict_self().map_err(io::Error::other)?;
+        seccompiler::apply_filter(&self.calls).map_err(io::Error::other)?;
+        match self.hand {
+            Some(hand) => hand_over(&hand, &ipc::install(&self.sockets)?),
+            None => ipc::install_plain(&self.sockets),
+        }
+    }
+}
+
+fn hand_over(to: &OwnedFd, listener: &OwnedFd) -> io::Result<()> {
+    let fds = [listener.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    control.push(SendAncillaryMessage::ScmRights(&fds));
+    sendmsg(to, &[IoSlice::new(b"l")], &mut control, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+fn taken(from: &OwnedFd) -> io::Result<OwnedFd> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    recvmsg(from, &mut [IoSliceMut::new(&mut byte)], &mut control, flags)?;
+    let handed = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    });
+    handed.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}
