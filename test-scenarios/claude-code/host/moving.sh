@@ -54,7 +54,7 @@ result=$(grep '"type":"result"' "$WORK/session.jsonl" | tail -n 1)
 if [[ $result = *'"subtype":"success"'* && $result = *'"is_error":false'* ]]; then
     pass "its result is no error"
 else
-    fail "its result is no error: ${result:0:600}"
+    fail "its result is no error: $(sed -n 's/.*"result":"\([^"]*\)".*/\1/p' <<<"$result") ${result:0:600}"
 fi
 check "it repeated no request" [ "$(retries "$WORK/session.jsonl")" -eq 0 ]
 if each_once "$since"; then

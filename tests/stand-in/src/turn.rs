@@ -23,10 +23,11 @@ impl Turn {
         Ok(turn)
     }
 
-    /// Whether the host is there: in its turn, and for one turn more, since answers that name it may be that old.
+    /// Whether the host is there: in its turn, and for one turn more, since answers that name it may be that old; and a
+    /// little before, as it takes a while to notice that its turn has come, and its name may be told by then.
     pub(crate) fn is_there(self, since_epoch: Duration) -> bool {
-        let before = since_epoch.saturating_sub(self.period);
-        [since_epoch, before].iter().any(|at| place(*at, self.period, self.of) == self.place)
+        let (before, soon) = (since_epoch.saturating_sub(self.period), since_epoch + self.period / 4);
+        [since_epoch, before, soon].iter().any(|at| place(*at, self.period, self.of) == self.place)
     }
 }
 
@@ -52,7 +53,7 @@ mod tests {
         let there =
             |place: u64, second| turn(&format!("{place}/3")).unwrap().is_there(Duration::from_secs(second));
         for (second, expected) in
-            [(0, [true, false, false]), (5, [true, true, false]), (11, [false, true, true])]
+            [(0, [true, false, false]), (5, [true, true, false]), (10, [false, true, true]), (11, [true; 3])]
         {
             assert_eq!([there(0, second), there(1, second), there(2, second)], expected, "{second}");
         }

@@ -11,6 +11,7 @@ pub mod ignore_file;
 pub mod js_json;
 pub mod json;
 pub mod kind;
+pub(crate) mod known;
 pub mod load;
 pub mod metadata;
 pub mod names;

@@ -2,6 +2,7 @@
 
 use super::grammar;
 use super::json::{Json, Object};
+use super::known::Known;
 use super::options;
 use super::problem::{Problems, member};
 
@@ -50,25 +51,15 @@ const PROPERTIES: &[(&str, Shape)] = &[
     ("postAttachCommand", Shape::Command),
 ];
 
+const KNOWN: Known<Shape> = Known {
+    of: "Features",
+    properties: PROPERTIES,
+    misplaced: &[("currentId", "the property \"currentId\" is added while packing; remove it")],
+};
+
 /// Checks every property of a Feature's metadata.
 pub fn check(metadata: &Object, problems: &mut Problems<'_>) {
-    for (name, value) in metadata.iter() {
-        match PROPERTIES.iter().find(|(known, _)| *known == name) {
-            Some((_, shape)) => check_shape(name, *shape, value, problems),
-            None => problems.add(unknown_property(name)),
-        }
-    }
-}
-
-fn unknown_property(name: &str) -> String {
-    let near = PROPERTIES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-    match near {
-        Some((known, _)) => format!("unknown property \"{name}\"; write \"{known}\""),
-        None if name == "currentId" => {
-            "the property \"currentId\" is added while packing; remove it".to_owned()
-        }
-        None => format!("unknown property \"{name}\"; the specification of Features has none of that name"),
-    }
+    KNOWN.check(metadata, problems, check_shape);
 }
 
 fn check_shape(name: &str, shape: Shape, value: &Json, problems: &mut Problems<'_>) {

@@ -2,6 +2,7 @@
 
 use super::placeholder;
 use crate::feature::json::{Json, Object};
+use crate::feature::known::Known;
 use crate::feature::options;
 use crate::feature::problem::Problems;
 use crate::feature::properties::{expect, texts};
@@ -37,23 +38,16 @@ const PROPERTIES: &[(&str, Shape)] = &[
     ("featureIds", Shape::Computed),
 ];
 
+const KNOWN: Known<Shape> = Known {
+    of: "Templates",
+    properties: PROPERTIES,
+    // The specification's own table writes it so, and nothing else does.
+    misplaced: &[("optionalPath", "unknown property \"optionalPath\"; write \"optionalPaths\"")],
+};
+
 /// Checks every property of a Template's metadata.
 pub fn check(metadata: &Object, problems: &mut Problems<'_>) {
-    for (name, value) in metadata.iter() {
-        match PROPERTIES.iter().find(|(known, _)| *known == name) {
-            Some((_, shape)) => check_shape(name, *shape, value, problems),
-            None => problems.add(unknown_property(name)),
-        }
-    }
-}
-
-fn unknown_property(name: &str) -> String {
-    // The specification's own table writes it so, and nothing else does.
-    let near = if name == "optionalPath" { "optionalPaths" } else { name };
-    match PROPERTIES.iter().find(|(known, _)| known.eq_ignore_ascii_case(near)) {
-        Some((known, _)) => format!("unknown property \"{name}\"; write \"{known}\""),
-        None => format!("unknown property \"{name}\"; the specification of Templates has none of that name"),
-    }
+    KNOWN.check(metadata, problems, check_shape);
 }
 
 fn check_shape(name: &str, shape: Shape, value: &Json, problems: &mut Problems<'_>) {
