@@ -20,7 +20,8 @@ const SUITE: &str = "bookworm";
 const PACKAGES: &str =
     "busybox-static,coreutils,dash,iproute2,kmod,mount,netbase,nftables,perl-base,util-linux";
 /// The tests that need a kernel and nothing else.
-const TESTS: [&str; 5] = ["kernel_firewall", "kernel_dns", "kernel_gate", "kernel_local", "kernel_note"];
+const TESTS: [&str; 6] =
+    ["kernel_firewall", "kernel_dns", "kernel_gate", "kernel_local", "kernel_note", "cell_report"];
 const FIRST_PROCESS: &str = include_str!("guest.sh");
 
 /// What is ours on a guest's disk.
