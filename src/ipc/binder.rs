@@ -35,7 +35,8 @@ pub(super) struct Task {
 #[derive(Debug)]
 pub(super) struct Binder {
     tasks: SyncSender<Task>,
-    done: Receiver<Result<OwnedFd, Errno>>,
+    /// First whether the rules hold, and then each task's socket.
+    done: Receiver<Result<Option<OwnedFd>, Errno>>,
 }
 
 impl Binder {
@@ -44,30 +45,29 @@ impl Binder {
         let (tasks, to_do) = sync_channel::<Task>(0);
         let (finished, done) = sync_channel(0);
         thread::Builder::new().stack_size(128 * 1024).spawn(move || {
-            if let Err(error) = restrict(&places) {
-                // Whoever waits gets this as the answer to nothing.
-                let _ = finished.send(Err(error));
+            let restricted = restrict(&places);
+            let holds = restricted.is_ok();
+            if finished.send(restricted.map(|()| None)).is_err() || !holds {
                 return;
             }
-            let _ = finished.send(Err(Errno::from_raw_os_error(0)));
             while let Ok(task) = to_do.recv() {
-                if finished.send(bind(task)).is_err() {
+                if finished.send(bind(task).map(Some)).is_err() {
                     return;
                 }
             }
         })?;
         let binder = Self { tasks, done };
         match binder.done.recv() {
-            Ok(Err(errno)) if errno.raw_os_error() == 0 => Ok(binder),
+            Ok(Ok(_)) => Ok(binder),
             Ok(Err(errno)) => Err(errno.into()),
-            _ => Err(io::ErrorKind::BrokenPipe.into()),
+            Err(_) => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
 
     /// Binds, and gives the socket back. Nobody else uses the process's current folder and mask.
     pub(super) fn bind(&self, task: Task) -> Result<OwnedFd, Errno> {
         self.tasks.send(task).map_err(|_| Errno::IO)?;
-        self.done.recv().map_err(|_| Errno::IO)?
+        self.done.recv().map_err(|_| Errno::IO)??.ok_or(Errno::IO)
     }
 }
 
@@ -116,7 +116,8 @@ mod tests {
         };
         let (here, there) = (inside.path().join("s"), outside.path().join("s"));
         let socket = binder.bind(task(&here)).unwrap();
-        assert_eq!(raw::bound_to(socket.as_fd()).unwrap(), here.as_os_str().as_encoded_bytes());
+        let bound = raw::bound_to(socket.as_fd()).unwrap();
+        assert_eq!(bound.strip_suffix(b"\0"), Some(here.as_os_str().as_encoded_bytes()));
         assert_eq!(binder.bind(task(&there)).unwrap_err(), Errno::ACCESS);
         assert!(bind(task(&there)).is_ok(), "without the thread's rules it works");
     }

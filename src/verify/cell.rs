@@ -16,6 +16,7 @@ use targets::Targets;
 
 use super::{Outcome, Row};
 use crate::confine::Facts;
+use crate::ipc::Mechanism;
 use crate::paths;
 
 /// What is there to be attempted, as the one who attempts it is told.
@@ -164,8 +165,24 @@ fn judged(bare: &Report, celled: &Report) -> Vec<Row> {
         return vec![Row::new("cell.start", START, Outcome::Fail, "the program was started, but in no cell")];
     };
     let mut rows = vec![Row::new("cell.start", START, Outcome::Pass, facts.to_string())];
+    rows.push(own_sockets(after.get(OWN_SOCKETS), facts));
     rows.extend(CLAIMS.iter().map(|claim| judge(claim, before.get(claim.id), after.get(claim.id), facts)));
     rows
+}
+
+/// The one attempt that has to work.
+const OWN_SOCKETS: &str = "cell.own-sockets";
+
+fn own_sockets(after: Option<&Attempt>, facts: &Facts) -> Row {
+    let (outcome, detail) = match after {
+        Some(after) if after.through => (Outcome::Pass, after.detail.clone()),
+        Some(after) if facts.unix_sockets == Mechanism::Closed => {
+            (Outcome::Warn, format!("they are closed here: {}", after.detail))
+        }
+        Some(after) => (Outcome::Fail, after.detail.clone()),
+        None => (Outcome::Fail, "it was not attempted".to_owned()),
+    };
+    Row::new(OWN_SOCKETS, "Unix sockets among the agent's own programs work", outcome, detail)
 }
 
 fn judge(claim: &Claim, before: Option<&Attempt>, after: Option<&Attempt>, facts: &Facts) -> Row {
@@ -191,7 +208,8 @@ mod tests {
     fn report(through: bool, facts: Option<Facts>) -> Report {
         let attempts =
             CLAIMS.iter().map(|claim| Attempt { id: claim.id.to_owned(), through, detail: String::new() });
-        Report { attempts: attempts.collect(), facts }
+        let own = Attempt { id: OWN_SOCKETS.to_owned(), through: true, detail: String::new() };
+        Report { attempts: attempts.chain([own]).collect(), facts }
     }
 
     #[test]
@@ -199,7 +217,7 @@ mod tests {
         let (open, shut) = (report(true, None), report(false, None));
         let full = || Some(Facts::of_test(true));
         let outcomes = |bare: &Report, through: bool, facts: Option<Facts>| -> Vec<Outcome> {
-            judged(bare, &report(through, facts)).into_iter().skip(1).map(|row| row.outcome).collect()
+            judged(bare, &report(through, facts)).into_iter().skip(2).map(|row| row.outcome).collect()
         };
         assert!(outcomes(&open, false, full()).iter().all(|outcome| *outcome == Outcome::Pass));
         assert!(outcomes(&open, true, full()).iter().all(|outcome| *outcome == Outcome::Fail));
@@ -209,6 +227,11 @@ mod tests {
         assert_eq!(poor.iter().filter(|outcome| **outcome == Outcome::Fail).count(), 6);
         let none = judged(&open, &report(false, None));
         assert_eq!(none[0].outcome, Outcome::Fail);
+        let mut deaf = report(false, full());
+        deaf.attempts.retain(|attempt| attempt.id != OWN_SOCKETS);
+        deaf.attempts.push(Attempt { id: OWN_SOCKETS.to_owned(), through: false, detail: String::new() });
+        let rows = judged(&open, &deaf);
+        assert_eq!((rows[1].id.as_str(), rows[1].outcome), (OWN_SOCKETS, Outcome::Fail));
         let nothing = Report { attempts: Vec::new(), facts: full() };
         assert!(judged(&open, &nothing).iter().skip(1).all(|row| row.outcome == Outcome::Fail));
     }

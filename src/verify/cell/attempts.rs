@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr as Internet, TcpStream};
 use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::net::{SocketAddr, UnixDatagram, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::time::Duration;
 
 use rustix::process::{Pid, test_kill_process};
@@ -32,6 +32,7 @@ pub fn run(aims: &Aims) -> Report {
         tried("cell.reading", reading(aims.process)),
         tried("cell.signals", signal(aims.process)),
         tried("cell.home", OpenOptions::new().write(true).create_new(true).open(&aims.file)),
+        own_sockets(),
         no_new_privileges(),
         capabilities(),
     ];
@@ -70,6 +71,18 @@ fn environment(aims: &Aims) -> Attempt {
         format!("{} arrived", arrived.join(", "))
     };
     Attempt { id: "cell.environment".to_owned(), through: !arrived.is_empty(), detail }
+}
+
+/// Whoever refuses all would pass the rest: in the cell a server must be found by its client.
+fn own_sockets() -> Attempt {
+    let path = env::temp_dir().join(format!("agent-sandbox-attempt-{}.sock", std::process::id()));
+    let met = UnixListener::bind(&path).and_then(|listener| {
+        let client = UnixStream::connect(&path)?;
+        listener.accept().map(|_| drop(client))
+    });
+    let _ = std::fs::remove_file(&path);
+    let detail = met.as_ref().map_or_else(ToString::to_string, |()| "they do".to_owned());
+    Attempt { id: super::OWN_SOCKETS.to_owned(), through: met.is_ok(), detail }
 }
 
 fn no_new_privileges() -> Attempt {
