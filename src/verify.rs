@@ -56,12 +56,14 @@ impl Row {
 }
 
 /// What this version does not close, told with every result.
-pub const LIMITS: [&str; 6] = [
+pub const LIMITS: [&str; 8] = [
     "an allowed name is a way out for whoever controls what stands behind it: a forge, a CDN, an upload API",
     "where git push is refused, git's configuration does it, a guard and no boundary: a pushurl or another client goes around it",
     "what is inside TLS nobody reads: a host's front may pass requests on to others that it serves",
     "names with other ports than 443 and 80 are opened by address: whatever else answers there is open too",
     "whoever can connect into the container over TCP is answered, and that is a way out",
+    "VS Code's server runs what the project tells it to, and the agent writes the project",
+    "other terminals and shared memory of the same user are open to the agent, and command lines of its processes",
     "root in the container, as 'docker exec -u root' gives it, can take the firewall down",
 ];
 
