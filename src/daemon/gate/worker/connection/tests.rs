@@ -2,8 +2,10 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 use super::super::flow::TURNS;
+use super::late::HALF_OPEN;
 use super::*;
 
 /// As short as a hello for `api.example` can be.
