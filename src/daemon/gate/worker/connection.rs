@@ -110,6 +110,8 @@ pub(super) struct Connection {
     phase_since: Instant,
     /// When something happened at one of its sockets.
     moved: Instant,
+    /// Whether the kernel asks a silent server whether it is still there.
+    is_guarded: bool,
     phase: Phase,
     /// The client's bytes that are not used up.
     input: Vec<u8>,
@@ -149,10 +151,11 @@ impl Connection {
             since: now,
             phase_since: now,
             moved: now,
+            is_guarded: false,
             phase,
             input: Vec::new(),
             input_ended: false,
-            up: Flow::default(),
+            up: Flow::over_new_socket(),
             down: Flow::default(),
         }
     }
@@ -179,12 +182,25 @@ impl Connection {
         }
     }
 
+    /// Which of its sockets, the client's and the server's, has something waiting for it and never had before.
+    pub(super) fn newly_held_up(&mut self) -> [bool; 2] {
+        let upstream = self.upstream.is_some() && self.up.is_newly_held_up();
+        [self.down.is_newly_held_up(), upstream]
+    }
+
+    /// The server's socket.
+    pub(super) fn upstream(&self) -> Option<BorrowedFd<'_>> {
+        self.upstream.as_ref().map(OwnedFd::as_fd)
+    }
+
     /// Takes in the daemon's answer.
     pub(super) fn answered(&mut self, verdict: Verdict, upstream: Option<OwnedFd>) {
         let Phase::Asking(after) = std::mem::replace(&mut self.phase, Phase::Farewell) else { return };
         match (verdict, upstream) {
             (Verdict::Connected, Some(upstream)) => {
                 self.upstream = Some(upstream);
+                // The kernel has been told to say what comes, from the beginning.
+                self.down.drained();
                 let phase = self.connected(after);
                 self.enter(phase);
             }
@@ -269,7 +285,7 @@ impl Connection {
         if self.input_ended || self.input.len() >= MAX_HELD {
             return Ok(false);
         }
-        match receive(self.client.as_fd(), tools.buffer)? {
+        match receive(self.client.as_fd(), tools.buffer, &mut self.up)? {
             None => Ok(false),
             Some([]) => {
                 self.input_ended = true;
@@ -317,7 +333,9 @@ impl Connection {
     fn relay(&mut self, tools: &mut Tools<'_>) -> Result<Step, End> {
         let Some(upstream) = &self.upstream else { return Err(End::Gone) };
         let (client, upstream) = (self.client.as_fd(), upstream.as_fd());
+        self.up.set_last(self.down.is_over());
         let up = self.up.pump(client, upstream, tools.buffer, tools.pipes)?;
+        self.down.set_last(self.up.is_over());
         let down = self.down.pump(upstream, client, tools.buffer, tools.pipes)?;
         Ok(match (up, down) {
             (Progress::Over, Progress::Over) => Step::Over,
@@ -355,16 +373,27 @@ impl Connection {
     }
 }
 
-/// What has come; nothing at its end.
-fn receive<'a>(from: BorrowedFd<'_>, buffer: &'a mut [u8]) -> Result<Option<&'a [u8]>, Errno> {
-    loop {
+/// What has come to a flow's source; nothing at its end.
+fn receive<'a>(
+    from: BorrowedFd<'_>,
+    buffer: &'a mut [u8],
+    flow: &mut Flow,
+) -> Result<Option<&'a [u8]>, Errno> {
+    while flow.may_have_more() {
         match recv(from, &mut *buffer, RecvFlags::DONTWAIT) {
-            Ok((_, len)) => return Ok(Some(&buffer[..len])),
-            Err(Errno::AGAIN) => return Ok(None),
+            Ok((_, len)) => {
+                // What comes after it is told anew.
+                if len < buffer.len() {
+                    flow.drained();
+                }
+                return Ok(Some(&buffer[..len]));
+            }
+            Err(Errno::AGAIN) => flow.drained(),
             Err(Errno::INTR) => {}
             Err(error) => return Err(error),
         }
     }
+    Ok(None)
 }
 
 #[cfg(test)]

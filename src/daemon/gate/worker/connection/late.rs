@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepidle};
+
 use super::ending::Ending;
 use super::{Connection, Phase};
 use crate::daemon::gate::worker::flow::Flow;
@@ -16,8 +18,25 @@ const CONNECTING: Duration = Duration::from_secs(30);
 pub(super) const HALF_OPEN: Duration = Duration::from_secs(300);
 /// How long a client that was refused may take to read why.
 const FAREWELL: Duration = Duration::from_secs(3);
+/// A connection that lasts so long is guarded: most are gone long before it would show.
+const LASTS: Duration = Duration::from_secs(10);
+/// When a silent server is asked whether it is there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 
 impl Connection {
+    /// Has the kernel ask the server of a connection that lasts whether it is still there.
+    pub(in crate::daemon::gate::worker) fn guard(&mut self, now: Instant) {
+        if let Some(upstream) = &self.upstream
+            && !self.is_guarded
+            && now.duration_since(self.since) >= LASTS
+        {
+            self.is_guarded = true;
+            // A server that has gone meanwhile is noticed by its socket.
+            let _ = set_tcp_keepidle(upstream, KEEPALIVE);
+            let _ = set_socket_keepalive(upstream, true);
+        }
+    }
+
     /// Whether its present phase has taken too long.
     pub(in crate::daemon::gate::worker) fn is_late(&self, now: Instant) -> bool {
         let (since, most) = match self.phase {

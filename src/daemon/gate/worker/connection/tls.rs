@@ -50,7 +50,7 @@ impl Connection {
             let Phase::Watch(watch, seen) = &mut self.phase else { return Ok(Step::Waits) };
             let mut moved = false;
             if self.down.flush(self.client.as_fd())? == Progress::Again
-                && let Some(bytes) = receive(upstream.as_fd(), tools.buffer)?
+                && let Some(bytes) = receive(upstream.as_fd(), tools.buffer, &mut self.down)?
             {
                 moved = true;
                 seen.extend_from_slice(bytes.get(..bytes.len().min(LOOKED_AT)).unwrap_or_default());
