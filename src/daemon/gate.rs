@@ -3,6 +3,7 @@
 //! It reads nothing of anybody's. The [`worker`] does, holds no rights, and asks for connections by name; here the name
 //! is judged, looked up and connected to, and the worker gets the connection and no more.
 
+mod batch;
 mod broker;
 mod dial;
 pub(super) mod worker;
@@ -108,6 +109,13 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    // What comes in has these from its listener. Nothing is held back until what went before it is acknowledged; and a
+    // hello is not acknowledged before its answer is there to do so (`TCP_QUICKACK` in tcp(7)), or some milliseconds
+    // have passed. A head may be followed by a body that waits for that.
+    socket.set_tcp_nodelay(true)?;
+    if address.port() == GATE_TLS_PORT {
+        socket.set_tcp_quickack(false)?;
+    }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
@@ -144,6 +152,7 @@ pub(super) fn serve(shared: &Shared, first: io::Result<Listeners>) -> ! {
 }
 
 fn keep(shared: &Shared, worker: usize, listeners: &Listeners) -> ! {
+    batch::take_turns();
     loop {
         shared.gate.set_problem(worker, Some(work(shared, worker, listeners)));
         thread::sleep(RESTART);

@@ -91,7 +91,11 @@ pub(super) fn serve(shared: &Shared, worker: usize, control: &OwnedFd) -> anyhow
                     broker.shared.lookup.woken(Woken::Gate(worker));
                     woken = true;
                 }
-                token => broker.settle(token)?,
+                token => {
+                    let failed = epoll::EventFlags::ERR | epoll::EventFlags::HUP;
+                    let said = event.flags;
+                    broker.settle(token, said.intersects(failed))?;
+                }
             }
         }
         let now = Instant::now();
@@ -194,10 +198,10 @@ impl Broker<'_> {
     }
 
     /// A try has come to an end.
-    fn settle(&mut self, token: u64) -> anyhow::Result<()> {
+    fn settle(&mut self, token: u64, may_have_failed: bool) -> anyhow::Result<()> {
         let (number, tried) = (token / TRIES, u32::try_from(token % TRIES)?);
         let Some(dial) = self.dials.get_mut(&number) else { return Ok(()) };
-        match dial.settled(tried) {
+        match dial.settled(tried, may_have_failed) {
             Some(socket) => self.end(number, &Verdict::Connected, Some(&socket)),
             None => self.look_after(number, Instant::now()),
         }

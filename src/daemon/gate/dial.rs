@@ -19,8 +19,8 @@ const STAGGER: Duration = Duration::from_millis(250);
 const AT_ONCE: usize = 3;
 /// How long it may take in all, asking for the name included.
 const LONGEST: Duration = Duration::from_secs(15);
-/// When a silent peer is asked whether it is there.
-const KEEPALIVE: Duration = Duration::from_secs(60);
+/// Ports whose clients speak first.
+const CLIENT_FIRST: [u16; 2] = [80, 443];
 
 /// A connection on its way.
 #[derive(Debug)]
@@ -118,11 +118,12 @@ impl Dial {
         self.tries.iter().find(|(tried, _)| *tried == number).map(|(_, socket)| socket)
     }
 
-    /// A try's socket is writable: it is connected, and is the one, or it has failed.
-    pub(super) fn settled(&mut self, number: u32) -> Option<OwnedFd> {
+    /// A try's socket is writable: it is connected, and is the one, or it may have failed.
+    pub(super) fn settled(&mut self, number: u32, may_have_failed: bool) -> Option<OwnedFd> {
         let place = self.tries.iter().position(|(tried, _)| *tried == number)?;
         let (_, socket) = self.tries.swap_remove(place);
-        let failure = match sockopt::socket_error(&socket) {
+        let state = if may_have_failed { sockopt::socket_error(&socket) } else { Ok(Ok(())) };
+        let failure = match state {
             Ok(Ok(())) => match hand_over(&socket) {
                 Ok(()) => return Some(socket),
                 Err(error) => error,
@@ -145,9 +146,10 @@ fn begin(address: SocketAddr) -> io::Result<OwnedFd> {
     let socket = socket_with(family, SocketType::STREAM, flags, None)?;
     let set = SockRef::from(&socket);
     set.set_mark(MARK)?;
-    // Now, while nobody waits for it yet.
-    set.set_tcp_nodelay(true)?;
-    set.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(KEEPALIVE))?;
+    // What the client has said is there already, and goes with the handshake's end instead of behind it.
+    if CLIENT_FIRST.contains(&address.port()) {
+        set.set_tcp_quickack(false)?;
+    }
     match connect(&socket, &address) {
         Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
         Err(error) => Err(error.into()),

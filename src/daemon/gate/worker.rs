@@ -220,7 +220,6 @@ impl Worker<'_> {
         let Ok((client, from)) = acceptfrom_with(listener, flags) else { return false };
         // Who has no address any more has gone.
         let Some(from) = from.and_then(|from| SocketAddr::try_from(from).ok()) else { return true };
-        let _ = rustix::net::sockopt::set_tcp_nodelay(&client, true);
         if self.slots.len() >= self.most {
             return true;
         }
@@ -256,7 +255,7 @@ impl Worker<'_> {
         let done = self.with(key, |connection, tools| (connection.step(tools), tools.said.take()));
         let Some((step, said)) = done else { return };
         match step {
-            Step::Waits => {}
+            Step::Waits => self.watch_for_room(key),
             Step::Again => self.again.push(key),
             Step::Over => self.remove(key),
         }
@@ -265,6 +264,26 @@ impl Worker<'_> {
             && matches!(word, Word::Wish(_))
         {
             // The daemon has more wishes than it can take: who tries again has a chance.
+            self.remove(key);
+        }
+    }
+
+    /// Has the kernel say when a socket that takes nothing does so again. Most never come to that; of those that do it is
+    /// told for good.
+    fn watch_for_room(&mut self, key: Key) {
+        let Some(connection) = self.slots.get(key) else { return };
+        let held_up = connection.newly_held_up();
+        let tell = |is_held_up: bool, socket: Option<BorrowedFd<'_>>, is_upstream: bool| match socket {
+            Some(socket) if is_held_up => {
+                let token = epoll::EventData::new_u64(key.token(is_upstream));
+                epoll::modify(&self.epoll, socket, token, WATCHED | epoll::EventFlags::OUT)
+            }
+            _ => Ok(()),
+        };
+        let told = tell(held_up[0], Some(connection.client()), false)
+            .and_then(|()| tell(held_up[1], connection.upstream(), true));
+        if told.is_err() {
+            // It would wait for ever.
             self.remove(key);
         }
     }
@@ -286,6 +305,7 @@ impl Worker<'_> {
 
     /// Ends what has taken too long.
     fn sweep(&mut self, now: Instant) {
+        self.slots.iter_mut().for_each(|connection| connection.guard(now));
         let late: Vec<Key> =
             self.slots.iter().filter(|(_, connection)| connection.is_late(now)).map(|(key, _)| key).collect();
         for key in late {
@@ -305,8 +325,7 @@ impl Worker<'_> {
 /// Somebody new is told to one of the workers, the one that waits longest.
 const LISTENED: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags::EXCLUSIVE);
 
-/// Told once for each change: a step always goes as far as it gets.
-const WATCHED: epoll::EventFlags = epoll::EventFlags::IN
-    .union(epoll::EventFlags::OUT)
-    .union(epoll::EventFlags::RDHUP)
-    .union(epoll::EventFlags::ET);
+/// Told once for each change: a step always goes as far as it gets. A socket is watched for room once there was none: one
+/// that is new has some, which would be told of each.
+const WATCHED: epoll::EventFlags =
+    epoll::EventFlags::IN.union(epoll::EventFlags::RDHUP).union(epoll::EventFlags::ET);

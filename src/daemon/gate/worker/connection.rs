@@ -1,32 +1,25 @@
 //! One connection through the gate: what it is for, whether that is allowed, and then its bytes.
 
 mod ending;
+mod late;
 mod requests;
+mod tls;
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::event::epoll;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
 use super::flow::{CHUNK, Flow, Pipes, Progress, TURNS};
-use crate::egress::gate::client_hello::{self, Outcome, Watch};
+use crate::egress::gate::client_hello::{self, Watch};
 use crate::egress::gate::http::{self, CONTINUE, ESTABLISHED};
 use crate::egress::words::{Complaint, Verdict, Why, Wish, Word};
 use crate::policy::HostName;
 use ending::Ending;
 
-/// How long a client may take to say what it wants.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long the daemon may take to connect, which it ends by itself before.
-const CONNECTING: Duration = Duration::from_secs(30);
-/// How long a server may be silent after the client has come to its end. Who has gone without a word is no longer there to
-/// end it, and his server may never.
-const HALF_OPEN: Duration = Duration::from_secs(300);
-/// How long a client that was refused may take to read why.
-const FAREWELL: Duration = Duration::from_secs(3);
 /// Bytes of a client's that are held while nobody has said where they may go, before no more are read: the longest hello
 /// and the longest head.
 const MAX_HELD: usize = 32 * 1024;
@@ -117,6 +110,8 @@ pub(super) struct Connection {
     phase_since: Instant,
     /// When something happened at one of its sockets.
     moved: Instant,
+    /// Whether the kernel asks a silent server whether it is still there.
+    is_guarded: bool,
     phase: Phase,
     /// The client's bytes that are not used up.
     input: Vec<u8>,
@@ -156,10 +151,11 @@ impl Connection {
             since: now,
             phase_since: now,
             moved: now,
+            is_guarded: false,
             phase,
             input: Vec::new(),
             input_ended: false,
-            up: Flow::default(),
+            up: Flow::over_new_socket(),
             down: Flow::default(),
         }
     }
@@ -177,47 +173,6 @@ impl Connection {
         matches!(self.phase, Phase::Hello(..) | Phase::Request(_)) && self.upstream.is_none()
     }
 
-    /// Whether its present phase has taken too long.
-    pub(super) fn is_late(&self, now: Instant) -> bool {
-        let (since, most) = match self.phase {
-            Phase::Hello(..) | Phase::Request(_) => (self.phase_since, PATIENCE),
-            Phase::Asking(_) => (self.phase_since, CONNECTING),
-            Phase::Farewell => (self.phase_since, FAREWELL),
-            Phase::Watch(..) | Phase::Requests(..) | Phase::Relay if self.up.has_ended() => {
-                (self.moved, HALF_OPEN)
-            }
-            Phase::Watch(..) | Phase::Requests(..) | Phase::Relay => return false,
-        };
-        now.duration_since(since) >= most
-    }
-
-    /// Ends what is late; the next step sees to the rest.
-    pub(super) fn give_up(&mut self) -> Option<Word> {
-        match self.phase {
-            Phase::Farewell => {
-                self.down = Flow::default();
-                self.down.end();
-                self.input_ended = true;
-                None
-            }
-            Phase::Asking(_) => {
-                self.farewell(&Ending::Failed("the daemon does not answer".to_owned()));
-                None
-            }
-            Phase::Watch(..) | Phase::Requests(..) | Phase::Relay => {
-                self.farewell(&Ending::Odd(Why::Silent));
-                self.down = Flow::default();
-                self.down.end();
-                self.input_ended = true;
-                None
-            }
-            _ => {
-                self.farewell(&Ending::Odd(Why::Silent));
-                Some(self.complaint(Why::Silent, None))
-            }
-        }
-    }
-
     /// Takes in what the kernel says of one of its sockets.
     pub(super) fn stir(&mut self, is_upstream: bool, said: epoll::EventFlags) {
         let ending = epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR;
@@ -227,12 +182,25 @@ impl Connection {
         }
     }
 
+    /// Which of its sockets, the client's and the server's, has something waiting for it and never had before.
+    pub(super) fn newly_held_up(&mut self) -> [bool; 2] {
+        let upstream = self.upstream.is_some() && self.up.is_newly_held_up();
+        [self.down.is_newly_held_up(), upstream]
+    }
+
+    /// The server's socket.
+    pub(super) fn upstream(&self) -> Option<BorrowedFd<'_>> {
+        self.upstream.as_ref().map(OwnedFd::as_fd)
+    }
+
     /// Takes in the daemon's answer.
     pub(super) fn answered(&mut self, verdict: Verdict, upstream: Option<OwnedFd>) {
         let Phase::Asking(after) = std::mem::replace(&mut self.phase, Phase::Farewell) else { return };
         match (verdict, upstream) {
             (Verdict::Connected, Some(upstream)) => {
                 self.upstream = Some(upstream);
+                // The kernel has been told to say what comes, from the beginning.
+                self.down.drained();
                 let phase = self.connected(after);
                 self.enter(phase);
             }
@@ -317,7 +285,7 @@ impl Connection {
         if self.input_ended || self.input.len() >= MAX_HELD {
             return Ok(false);
         }
-        match receive(self.client.as_fd(), tools.buffer)? {
+        match receive(self.client.as_fd(), tools.buffer, &mut self.up)? {
             None => Ok(false),
             Some([]) => {
                 self.input_ended = true;
@@ -332,41 +300,6 @@ impl Connection {
                 }
                 self.input.extend_from_slice(bytes);
                 Ok(true)
-            }
-        }
-    }
-
-    fn hello(&mut self, tools: &mut Tools<'_>) -> Result<bool, End> {
-        // What was said before, that a tunnel is open, is wanted first.
-        self.down.flush(self.client.as_fd())?;
-        let Phase::Hello(reader, tunnel) = &mut self.phase else { return Ok(false) };
-        let hello = match reader.read(&self.input) {
-            Outcome::More => {
-                if self.input_ended {
-                    return Err(End::Gone);
-                }
-                return self.read_client(tools);
-            }
-            Outcome::Hello(hello) => hello,
-            Outcome::NotTls => return Err(End::Refused(Why::NotTls, None)),
-            Outcome::Refused(client_hello::Refusal::Address) => {
-                return Err(End::Refused(Why::Address, None));
-            }
-            Outcome::Refused(_) => return Err(End::Refused(Why::Broken, None)),
-        };
-        let Some(name) = hello.server_name.clone() else { return Err(End::Refused(Why::NoName, None)) };
-        let watch = Watch::new(&hello);
-        match tunnel.take() {
-            Some((asked, _)) if asked != name => Err(End::Refused(Why::OtherName, Some(name.to_string()))),
-            Some(_) => {
-                self.send_up(hello.len);
-                self.enter(Phase::Watch(watch, Vec::new()));
-                Ok(true)
-            }
-            None => {
-                self.send_up(hello.len);
-                self.ask(tools, name, 443, After::Watch(watch));
-                Ok(false)
             }
         }
     }
@@ -387,47 +320,6 @@ impl Connection {
         self.enter(Phase::Asking(after));
     }
 
-    /// `Over` where there is nothing left to watch.
-    fn watch(&mut self, tools: &mut Tools<'_>) -> Result<Step, End> {
-        for _ in 0..TURNS {
-            let Some(upstream) = &self.upstream else { return Err(End::Gone) };
-            let Phase::Watch(watch, seen) = &mut self.phase else { return Ok(Step::Waits) };
-            let mut moved = false;
-            if self.down.flush(self.client.as_fd())? == Progress::Again
-                && let Some(bytes) = receive(upstream.as_fd(), tools.buffer)?
-            {
-                moved = true;
-                seen.extend_from_slice(bytes.get(..bytes.len().min(LOOKED_AT)).unwrap_or_default());
-                watch.server(seen);
-                self.down.put(bytes);
-                if bytes.is_empty() {
-                    self.down.end();
-                }
-            }
-            if self.up.flush(upstream.as_fd())? == Progress::Again {
-                let Phase::Watch(watch, _) = &mut self.phase else { return Ok(Step::Waits) };
-                let passes = watch.client(&self.input).map_err(|_| End::Refused(Why::OtherName, None))?;
-                let is_over = watch.is_over();
-                if passes > 0 {
-                    moved = true;
-                    self.send_up(passes);
-                }
-                if is_over {
-                    self.relay_from_here();
-                    return Ok(Step::Over);
-                }
-                moved |= self.input.len() < MAX_HELD && self.read_client_end_up(tools)?;
-            }
-            if self.down.is_over() {
-                return Err(End::Gone);
-            }
-            if !moved {
-                return Ok(Step::Waits);
-            }
-        }
-        Ok(Step::Again)
-    }
-
     /// Reads more of what the client sends, and lets the server know of its end.
     fn read_client_end_up(&mut self, tools: &mut Tools<'_>) -> Result<bool, End> {
         let had_ended = self.input_ended;
@@ -438,20 +330,12 @@ impl Connection {
         Ok(more)
     }
 
-    /// Nothing is looked at any more.
-    fn relay_from_here(&mut self) {
-        self.up.put(&self.input);
-        self.input = Vec::new();
-        if self.input_ended {
-            self.up.end();
-        }
-        self.enter(Phase::Relay);
-    }
-
     fn relay(&mut self, tools: &mut Tools<'_>) -> Result<Step, End> {
         let Some(upstream) = &self.upstream else { return Err(End::Gone) };
         let (client, upstream) = (self.client.as_fd(), upstream.as_fd());
+        self.up.set_last(self.down.is_over());
         let up = self.up.pump(client, upstream, tools.buffer, tools.pipes)?;
+        self.down.set_last(self.up.is_over());
         let down = self.down.pump(upstream, client, tools.buffer, tools.pipes)?;
         Ok(match (up, down) {
             (Progress::Over, Progress::Over) => Step::Over,
@@ -489,16 +373,27 @@ impl Connection {
     }
 }
 
-/// What has come; nothing at its end.
-fn receive<'a>(from: BorrowedFd<'_>, buffer: &'a mut [u8]) -> Result<Option<&'a [u8]>, Errno> {
-    loop {
+/// What has come to a flow's source; nothing at its end.
+fn receive<'a>(
+    from: BorrowedFd<'_>,
+    buffer: &'a mut [u8],
+    flow: &mut Flow,
+) -> Result<Option<&'a [u8]>, Errno> {
+    while flow.may_have_more() {
         match recv(from, &mut *buffer, RecvFlags::DONTWAIT) {
-            Ok((_, len)) => return Ok(Some(&buffer[..len])),
-            Err(Errno::AGAIN) => return Ok(None),
+            Ok((_, len)) => {
+                // What comes after it is told anew.
+                if len < buffer.len() {
+                    flow.drained();
+                }
+                return Ok(Some(&buffer[..len]));
+            }
+            Err(Errno::AGAIN) => flow.drained(),
             Err(Errno::INTR) => {}
             Err(error) => return Err(error),
         }
     }
+    Ok(None)
 }
 
 #[cfg(test)]

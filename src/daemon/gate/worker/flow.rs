@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
+use rustix::net::sockopt::set_tcp_nodelay;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice};
 
@@ -44,6 +45,23 @@ pub(super) struct Flow {
     ended: bool,
     /// And the other side knows.
     told: bool,
+    /// Nothing goes the other way any more, so both sockets are closed at its end.
+    last: bool,
+    /// Whether something has ever had to wait.
+    held_up: bool,
+    nagle: Nagle,
+}
+
+/// Whether the kernel holds back what is sent after something that was not acknowledged yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Nagle {
+    /// It does not.
+    #[default]
+    Off,
+    /// It would, but there is nothing yet that could be acknowledged.
+    Idle,
+    /// It would.
+    On,
 }
 
 type Pipe = (OwnedFd, OwnedFd);
@@ -79,6 +97,11 @@ pub(super) enum Progress {
 }
 
 impl Flow {
+    /// Over a socket that is as the kernel made it.
+    pub(super) fn over_new_socket() -> Self {
+        Self { nagle: Nagle::Idle, ..Self::default() }
+    }
+
     /// Has these bytes sent before all that comes.
     pub(super) fn put(&mut self, bytes: &[u8]) {
         self.pending.extend_from_slice(bytes);
@@ -93,8 +116,13 @@ impl Flow {
         }
     }
 
-    /// Nothing is left for now.
-    fn drained(&mut self) {
+    /// Whether there may be something to read: what is known not to be there need not be asked for.
+    pub(super) fn may_have_more(&self) -> bool {
+        self.source != Source::Drained
+    }
+
+    /// Nothing is left for now; the kernel says when that changes.
+    pub(super) fn drained(&mut self) {
         if self.source == Source::Open {
             self.source = Source::Drained;
         }
@@ -105,6 +133,11 @@ impl Flow {
         self.ended = true;
     }
 
+    /// Whether nothing goes the other way any more.
+    pub(super) fn set_last(&mut self, last: bool) {
+        self.last = last;
+    }
+
     /// Whether nothing more comes.
     pub(super) fn has_ended(&self) -> bool {
         self.ended
@@ -113,6 +146,13 @@ impl Flow {
     /// Whether nothing waits to be sent.
     pub(super) fn is_empty(&self) -> bool {
         self.pending.is_empty() && self.piped.is_none()
+    }
+
+    /// Whether something waits to be sent, for the first time.
+    pub(super) fn is_newly_held_up(&mut self) -> bool {
+        let is_new = !self.held_up && !self.is_empty();
+        self.held_up |= is_new;
+        is_new
     }
 
     /// How much memory is taken by what waits to be sent.
@@ -130,7 +170,7 @@ impl Flow {
     pub(super) fn flush(&mut self, to: BorrowedFd<'_>) -> Result<Progress, Errno> {
         let mut sent = 0;
         while sent < self.pending.len() {
-            match send(to, &self.pending[sent..], SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            match self.nagle.send(to, &self.pending[sent..]) {
                 Ok(len) => sent += len,
                 Err(Errno::AGAIN) => {
                     self.pending.drain(..sent);
@@ -144,8 +184,10 @@ impl Flow {
         self.pending = Vec::new();
         if self.ended && !self.told && self.piped.is_none() {
             self.told = true;
-            // Who has gone already need not be told.
-            let _ = shutdown(to, Shutdown::Write);
+            // Who has gone already need not be told, and who is closed next is told by that.
+            if !self.last {
+                let _ = shutdown(to, Shutdown::Write);
+            }
         }
         Ok(if self.told { Progress::Over } else { Progress::Again })
     }
@@ -200,7 +242,7 @@ impl Flow {
         if len < buffer.len() {
             self.drained();
         }
-        let sent = match send(to, &buffer[..len], SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+        let sent = match self.nagle.send(to, &buffer[..len]) {
             Ok(sent) => sent,
             Err(Errno::AGAIN | Errno::INTR) => 0,
             Err(error) => return Err(error),
@@ -255,6 +297,21 @@ impl Flow {
     }
 }
 
+impl Nagle {
+    /// Sends, and has nothing held back. That takes a call, which a connection that says one thing is spared.
+    fn send(&mut self, to: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
+        match self {
+            Self::Off => {}
+            Self::Idle => *self = Self::On,
+            Self::On => {
+                *self = Self::Off;
+                let _ = set_tcp_nodelay(to, true);
+            }
+        }
+        send(to, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
@@ -297,5 +354,16 @@ mod tests {
             assert!(flow.is_over());
             assert_eq!(reader.join().unwrap(), expected);
         });
+    }
+
+    #[test]
+    fn only_what_follows_something_is_kept_from_being_held_back() {
+        let (_client, to) = pair();
+        let mut flow = Flow::over_new_socket();
+        for (words, prompt) in [(&b"hello"[..], false), (b"more", true)] {
+            flow.put(words);
+            assert_eq!(flow.flush(to.as_fd()), Ok(Progress::Again));
+            assert_eq!(rustix::net::sockopt::tcp_nodelay(&to), Ok(prompt));
+        }
     }
 }

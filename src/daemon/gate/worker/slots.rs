@@ -93,6 +93,11 @@ impl<T> Slots<T> {
         Some(value)
     }
 
+    /// All that are there, for a change.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.places.iter_mut().filter_map(|(_, held)| held.as_mut())
+    }
+
     /// All that are there.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
         self.places.iter().enumerate().filter_map(|(place, (turn, held))| {

@@ -104,7 +104,9 @@ impl Connection {
             if flushed != Progress::Again {
                 return Ok(flushed);
             }
-            let Some(bytes) = receive(upstream.as_fd(), tools.buffer)? else { return Ok(Progress::Waits) };
+            let Some(bytes) = receive(upstream.as_fd(), tools.buffer, &mut self.down)? else {
+                return Ok(Progress::Waits);
+            };
             seen.extend_from_slice(bytes.get(..bytes.len().min(LOOKED_AT)).unwrap_or_default());
             stream.answered(seen);
             self.down.put(bytes);

@@ -2,8 +2,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+use rustix::net::sockopt;
 
 use super::super::flow::TURNS;
+use super::late::HALF_OPEN;
 use super::*;
 
 /// As short as a hello for `api.example` can be.
@@ -42,7 +46,15 @@ impl Lab {
         Self { connection, client, server: None, buffer, pipes }
     }
 
+    /// With the kernel's word that something may have come.
     fn step(&mut self) -> Step {
+        for is_upstream in [false, true] {
+            self.connection.stir(is_upstream, epoll::EventFlags::IN);
+        }
+        self.step_untold()
+    }
+
+    fn step_untold(&mut self) -> Step {
         let (buffer, pipes) = (&mut self.buffer[..], &mut self.pipes);
         self.connection.step(&mut Tools { buffer, pipes, said: None, id: 0 })
     }
@@ -203,4 +215,27 @@ fn a_server_that_outlives_its_client_is_let_go() {
         assert!(lab.connection.give_up().is_none());
         assert_eq!(lab.step(), Step::Over);
     }
+}
+
+#[test]
+fn what_the_kernel_has_not_told_is_not_looked_for() {
+    let mut lab = Lab::new(Kind::Tls, HELLO).connected();
+    lab.server.as_mut().unwrap().write_all(b"\x16\x03\x03\x00\x30").unwrap();
+    assert_eq!(lab.step_untold(), Step::Waits);
+    assert_eq!(Lab::there(&lab.client), b"");
+    lab.settle();
+    assert_eq!(Lab::there(&lab.client), b"\x16\x03\x03\x00\x30");
+}
+
+#[test]
+fn a_server_is_asked_whether_it_is_there_once_a_connection_lasts() {
+    let mut lab = Lab::new(Kind::Tls, HELLO).connected();
+    let asks = |lab: &Lab| {
+        let upstream = lab.connection.upstream().unwrap();
+        (sockopt::socket_keepalive(upstream).unwrap(), sockopt::tcp_keepidle(upstream).unwrap())
+    };
+    lab.connection.guard(Instant::now());
+    assert!(!asks(&lab).0);
+    lab.connection.guard(Instant::now() + Duration::from_secs(10));
+    assert_eq!(asks(&lab), (true, Duration::from_secs(60)));
 }
