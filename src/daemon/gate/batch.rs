@@ -15,7 +15,7 @@ mod tests {
     use std::fs;
     use std::thread;
 
-    /// The 41st field of proc_pid_stat(5); 3 is `SCHED_BATCH`.
+    /// The 41st field of `proc_pid_stat(5)`; 3 is `SCHED_BATCH`.
     fn policy() -> String {
         let stat = fs::read_to_string("/proc/thread-self/stat").unwrap();
         let fields = stat.rsplit_once(')').unwrap().1;

@@ -33,6 +33,7 @@ enum Source {
 
 /// One direction.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Flow {
     source: Source,
     /// Read, and not sent yet.
