@@ -20,6 +20,7 @@ mod caller;
 mod connect;
 pub mod filter;
 mod label;
+mod makers;
 mod mechanism;
 mod notify;
 mod peers;

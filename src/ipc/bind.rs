@@ -38,7 +38,10 @@ pub(super) fn answer(desk: &mut Desk, listener: &Listener, call: &Call) -> Resul
                 return Err(Errno::INTR);
             }
             let socket = raw::socket(libc::AF_UNIX, kind, 0)?;
-            bind_in(&folder, name, umask, &socket)?;
+            match &desk.makers {
+                Some(makers) => makers.bind(&start, &path, umask, &socket)?,
+                None => bind_in(&folder, name, umask, &socket)?,
+            }
             listen(&socket).inspect_err(|_| {
                 let _ = rustix::fs::unlinkat(&folder, name, AtFlags::empty());
             })?;
@@ -51,7 +54,7 @@ pub(super) fn answer(desk: &mut Desk, listener: &Listener, call: &Call) -> Resul
     }
 }
 
-/// In the folder itself, whatever its path has become.
+/// In the folder itself, whatever its path has become. Who asks the socket for its address is told the last name only.
 fn bind_in(folder: &Pinned, name: &[u8], umask: Mode, socket: &OwnedFd) -> Result<(), Errno> {
     let address = UnixAddress::new(name)?;
     rustix::process::fchdir(folder)?;

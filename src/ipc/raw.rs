@@ -62,6 +62,17 @@ pub(super) fn bind(socket: BorrowedFd<'_>, address: &UnixAddress) -> Result<(), 
     if result == 0 { Ok(()) } else { Err(last()) }
 }
 
+/// Puts this thread, and what it starts, under a Landlock ruleset.
+pub(super) fn restrict_self(ruleset: BorrowedFd<'_>) -> Result<(), Errno> {
+    #[expect(
+        unsafe_code,
+        reason = "the library's own allocates, and so cannot be used in a copy of a process"
+    )]
+    // SAFETY: takes no pointer.
+    let result = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0u32) };
+    if result == 0 { Ok(()) } else { Err(last()) }
+}
+
 /// The bytes of `sun_path` that a Unix socket is bound to.
 pub(super) fn bound_to(socket: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
     let mut raw = libc::sockaddr_un { sun_family: 0, sun_path: [0; 108] };

@@ -69,6 +69,11 @@ impl Start {
         Ok(Self(if path.starts_with(b"/") { None } else { Some(caller.folder()?) }))
     }
 
+    /// Makes it this process's folder.
+    pub(super) fn enter(&self) -> Result<(), Errno> {
+        self.0.as_ref().map_or(Ok(()), rustix::process::fchdir)
+    }
+
     /// Pins what is at a path.
     pub(super) fn pin(&self, path: &[u8]) -> Result<Pinned, Errno> {
         Pinned::new(self.open(path, OFlags::PATH | OFlags::CLOEXEC)?)

@@ -8,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::caller::Caller;
+use super::makers::Makers;
 use super::notify::{AtExec, Call, Listener};
 use super::peers::Peers;
 use super::remembered::Remembered;
@@ -40,6 +41,8 @@ pub(super) enum Answer {
 #[derive(Debug)]
 pub(super) struct Desk {
     pub(super) rules: SocketRules,
+    /// What binds sockets, where there is Landlock.
+    pub(super) makers: Option<Makers>,
     pub(super) peers: Peers,
     /// Placeholders for sockets of the type `SOCK_SEQPACKET`, by inode.
     pub(super) packets: Remembered<u64>,
@@ -88,8 +91,10 @@ pub struct Supervisor {
 impl Supervisor {
     /// Takes over a listener that [`super::install`] gave.
     pub fn new(listener: OwnedFd, rules: SocketRules) -> io::Result<Self> {
+        let rules = rules.by_real_paths();
         let desk = Desk {
-            rules: rules.by_real_paths(),
+            makers: Makers::new(&rules.writable),
+            rules,
             peers: Peers::new(),
             packets: Remembered::new(MAX_REMEMBERED),
             names: Remembered::new(MAX_REMEMBERED),
