@@ -39,6 +39,8 @@ pub(crate) fn run(arguments: &[String]) {
         ["race-memory", times, good, bad] => race_memory(times.parse().unwrap(), good, bad),
         ["race-descriptor", times, good, bad] => race_descriptor(times.parse().unwrap(), good, bad),
         ["race-names", times, folder, bad] => race_names(times.parse().unwrap(), folder, bad),
+        ["race-links", times, folder, bad] => race_links(times.parse().unwrap(), folder, bad),
+        ["race-bind", times, folder, bad] => race_bind(times.parse().unwrap(), folder, bad),
         ["within", folder] => within(folder),
         ["queue", path, good] => queue(path, good),
         ["storm", processes, each, path] => storm(processes.parse().unwrap(), each.parse().unwrap(), path),
@@ -172,7 +174,7 @@ fn pairs(path: &str) -> String {
     [send("stream"), send("packets"), again("stream"), again("packets")].map(said).join(" ")
 }
 
-/// Other ways into the kernel: i386, x32, io_uring, other families, taking descriptors.
+/// Other ways into the kernel: i386, x32, `io_uring`, other families, taking descriptors.
 fn entries() -> String {
     let call = |number: i64, a: i64, b: i64, c: i64| {
         // SAFETY: no argument is a pointer that the kernel would write to.
@@ -185,7 +187,7 @@ fn entries() -> String {
         let result: i64;
         // SAFETY: i386's getpid, which touches nothing but the register that it answers in.
         unsafe {
-            std::arch::asm!("int 0x80", inlateout("rax") 20_i64 => result, out("r8") _, out("r9") _, out("r10") _, out("r11") _)
+            std::arch::asm!("int 0x80", inlateout("rax") 20_i64 => result, out("r8") _, out("r9") _, out("r10") _, out("r11") _);
         };
         said.push(if result > 0 {
             "open".to_owned()
@@ -290,9 +292,36 @@ fn race_names(times: u32, folder: &str, bad: &str) -> String {
                     std::os::unix::fs::symlink(target, &other).unwrap();
                     std::fs::rename(&other, &path).unwrap();
                 }
-                // A second name beside the first, gone again before anybody looks.
-                let _ = std::fs::remove_file(&other);
-                if std::fs::hard_link(&bad, &other).is_ok() {
+            }
+        })
+    };
+    let reached = count(times, || connect("stream", &path));
+    stop.store(true, Ordering::Relaxed);
+    swapper.join().unwrap();
+    reached
+}
+
+/// Another thread gives the wrong socket a name beside the right one's, which it takes away before anybody looks.
+fn race_links(times: u32, folder: &str, bad: &str) -> String {
+    let path = format!("{folder}/swapped");
+    let own = UnixListener::bind(format!("{folder}/own")).unwrap();
+    thread::spawn(move || {
+        for stream in own.incoming() {
+            let _ = stream.and_then(|mut stream| stream.write_all(b"g"));
+        }
+    });
+    let stop = Arc::new(AtomicBool::new(false));
+    let swapper = {
+        let (stop, folder, bad, path) = (stop.clone(), folder.to_owned(), bad.to_owned(), path.clone());
+        thread::spawn(move || {
+            let other = format!("{folder}/next");
+            while !stop.load(Ordering::Relaxed) {
+                for target in [&format!("{folder}/own"), &bad] {
+                    let _ = std::fs::remove_file(&other);
+                    std::fs::hard_link(target, &other).unwrap();
+                    std::fs::rename(&other, &path).unwrap();
+                    let _ = std::fs::remove_file(&other);
+                    std::os::unix::fs::symlink("own", &other).unwrap();
                     std::fs::rename(&other, &path).unwrap();
                 }
             }
@@ -302,6 +331,28 @@ fn race_names(times: u32, folder: &str, bad: &str) -> String {
     stop.store(true, Ordering::Relaxed);
     swapper.join().unwrap();
     reached
+}
+
+/// Another thread changes where the folder is in which a socket is made: how often one was made.
+fn race_bind(times: u32, folder: &str, bad: &str) -> String {
+    let inside = format!("{folder}/inside");
+    std::fs::create_dir(&inside).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let swapper = {
+        let (stop, folder, bad) = (stop.clone(), folder.to_owned(), bad.to_owned());
+        thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                for target in [&inside, &bad] {
+                    let _ = std::os::unix::fs::symlink(target, format!("{folder}/next"));
+                    std::fs::rename(format!("{folder}/next"), format!("{folder}/way")).unwrap();
+                }
+            }
+        })
+    };
+    let made = (0..times).filter(|number| bind("stream", &format!("{folder}/way/{number}")).is_ok()).count();
+    stop.store(true, Ordering::Relaxed);
+    swapper.join().unwrap();
+    made.to_string()
 }
 
 fn count(times: u32, mut attempt: impl FnMut() -> Tried<OwnedFd>) -> String {

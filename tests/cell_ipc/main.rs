@@ -22,7 +22,7 @@ const RACES: &str = "20000";
 /// What a test is called, and the test.
 type Test = (&'static str, fn(&World));
 
-const TESTS: [Test; 14] = [
+const TESTS: [Test; 16] = [
     ("what works here is found", mechanism),
     ("a cell is known from inside", inside),
     ("paths", paths),
@@ -34,6 +34,8 @@ const TESTS: [Test; 14] = [
     ("other entries", entries),
     ("binding", binding),
     ("races", races),
+    ("races of links", races_of_links),
+    ("races of binds", races_of_binds),
     ("full queues and storms", queues),
     ("the label and placeholders", labels),
     ("a killed keeper", killed),
@@ -288,6 +290,29 @@ fn races(world: &World) {
         assert!(said.ends_with("bad=0") && !said.starts_with("good=0 "), "{race:?}: {said}");
         assert_eq!(world.bad_reached(), reached, "not even accepted: {race:?}");
     }
+}
+
+/// A second name for a moment: where nothing keeps the cell from giving it, who listens is what counts.
+fn races_of_links(world: &World) {
+    let bad = world.bad();
+    let free = world.free(&["race-links", "2000", &world.fresh(), &bad]);
+    assert!(!free.ends_with("bad=0"), "{free}");
+    let open = Setting { moves: "open", ..Setting::default() };
+    let said = world.run(&open, &["race-links", RACES, &world.fresh(), &bad]);
+    println!("    without a cell, of 2000, {free}; in the cell, of {RACES}, {said}");
+    assert!(said.ends_with("bad=0") && !said.starts_with("good=0 "), "{said}");
+}
+
+/// What becomes of the path does not matter: nothing is made outside.
+fn races_of_binds(world: &World) {
+    let outside = world.bad.parent().unwrap();
+    let files = || std::fs::read_dir(outside).unwrap().count();
+    let before = files();
+    let made = world.cell(&["race-bind", "2000", &world.fresh(), outside.to_str().unwrap()]);
+    assert_eq!(files(), before, "{made}");
+    assert_ne!(made, "0");
+    world.free(&["race-bind", "2000", &world.fresh(), outside.to_str().unwrap()]);
+    assert!(files() > before);
 }
 
 fn queues(world: &World) {

@@ -71,14 +71,14 @@ impl World {
         std::fs::create_dir(&outside).unwrap();
         let reached = Arc::new(AtomicUsize::new(0));
         let none = Arc::new(AtomicUsize::new(0));
-        let listen = |path: &Path, letter, count: &Arc<AtomicUsize>| {
+        let serve_at = |path: &Path, letter, count: &Arc<AtomicUsize>| {
             serve(UnixListener::bind(path).unwrap(), letter, count.clone());
         };
         let (bad, listed, datagrams) =
             (outside.join("bad"), outside.join("listed"), outside.join("datagrams"));
-        listen(&bad, b'b', &reached);
-        listen(&listed, b'l', &none);
-        listen(&cell.join("a.sock"), b'g', &none);
+        serve_at(&bad, b'b', &reached);
+        serve_at(&listed, b'l', &none);
+        serve_at(&cell.join("a.sock"), b'g', &none);
         let name = format!("outside-{}-{}", std::process::id(), root.file_name().unwrap().display());
         let address = SocketAddr::from_abstract_name(&name).unwrap();
         serve(UnixListener::bind_addr(&address).unwrap(), b'b', reached.clone());
