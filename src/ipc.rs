@@ -10,7 +10,8 @@
 //! copy of it (`dup`, `fork`) stays a placeholder when the other is connected; options that were set on it before
 //! `connect` or `bind` are lost, and so is its place in an `epoll` set; a socket that was bound cannot connect any more;
 //! a peer that asks who connected is told the supervisor; `AF_UNIX` datagram sockets, which can address others without
-//! `connect`, do not exist (syslog, `sd_notify`); a path through `/proc/self/fd` is refused; a process whose memory
+//! `connect`, do not exist (syslog, `sd_notify`); a path through `/proc/self/fd` is refused; where there is no
+//! Landlock, a bound socket is told only the last name of its path; a process whose memory
 //! cannot be read (a program file without read permission) has no Unix sockets.
 
 mod address;

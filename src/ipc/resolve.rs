@@ -24,8 +24,9 @@ pub(super) struct Pinned {
 
 impl Pinned {
     fn new(file: OwnedFd) -> Result<Self, Errno> {
-        // In this order: a file that had one name, and is not gone from this one afterwards, had no other. The other
-        // way round, the second name could be the one that is left.
+        // In this order a second name shows unless it is being removed this very moment: the kernel counts names down
+        // before it forgets the one that goes. So this is a second line only. The first is that the cell cannot give a
+        // file of others a name in its places (Landlock), or else that who listens must be one of the cell.
         let about = rustix::fs::fstat(&file)?;
         let real = rustix::fs::readlink(own_path(file.as_fd()), Vec::new())?;
         let real = PathBuf::from(std::ffi::OsString::from_vec(real.into_bytes()));

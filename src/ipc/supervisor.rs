@@ -93,10 +93,17 @@ impl Supervisor {
     /// Takes over a listener that [`super::install`] gave.
     pub fn new(listener: OwnedFd, rules: SocketRules) -> io::Result<Self> {
         let rules = rules.by_real_paths();
-        let wanted = rules.mechanism == Mechanism::Supervisor && rules.moves_are_shut;
+        let binder = match rules.mechanism {
+            Mechanism::Supervisor => match Binder::start(rules.writable.clone()) {
+                Ok(binder) => Some(binder),
+                Err(error) if rules.moves_are_shut => return Err(error),
+                Err(_) => None,
+            },
+            _ => None,
+        };
         let desk = Desk {
-            binder: if wanted { Some(Binder::start(rules.writable.clone())?) } else { None },
             rules,
+            binder,
             peers: Peers::new(),
             packets: Remembered::new(MAX_REMEMBERED),
             names: Remembered::new(MAX_REMEMBERED),
