@@ -272,6 +272,8 @@ const server = net.createServer(c => c.pipe(c)).listen(path, () => {
 ",
 ];
 
+const TRIES: usize = 20;
+
 fn races(world: &World) {
     let (good, bad) = (world.good(), world.bad());
     let cell = world.cell.to_str().unwrap();
@@ -280,15 +282,25 @@ fn races(world: &World) {
         ["race-descriptor", RACES, &good, &bad],
         ["race-names", RACES, cell, &bad],
     ] {
-        let few = [race[0], "2000", race[2], race[3]];
-        let before = world.bad_reached();
-        let free = world.free(&few);
-        assert!(world.bad_reached() > before, "{race:?}: {free}");
-        let reached = world.bad_reached();
-        let said = world.cell(&race);
-        println!("    {}: without a cell, of 2000, {free}; in the cell, of {RACES}, {said}", race[0]);
-        assert!(said.ends_with("bad=0") && !said.starts_with("good=0 "), "{race:?}: {said}");
-        assert_eq!(world.bad_reached(), reached, "not even accepted: {race:?}");
+        // Who wins is up to the scheduler, and on a busy machine one side may win for a whole run: then it is run again.
+        // What must not be is looked at each time.
+        let (mut won, mut lost) = (false, false);
+        for _ in 0..TRIES {
+            let (before, few) = (world.bad_reached(), [race[0], "2000", race[2], race[3]]);
+            let free = if won { String::new() } else { world.free(&few) };
+            won |= world.bad_reached() > before;
+            let reached = world.bad_reached();
+            let said = world.cell(&race);
+            println!("    {}: without a cell, of 2000, {free}; in the cell, of {RACES}, {said}", race[0]);
+            assert!(said.ends_with("bad=0"), "{race:?}: {said}");
+            assert_eq!(world.bad_reached(), reached, "not even accepted: {race:?}");
+            lost |= !said.starts_with("good=0 ");
+            if won && lost {
+                break;
+            }
+        }
+        assert!(won, "{race:?}: without a cell it never got through, so nothing was tried");
+        assert!(lost, "{race:?}: in the cell it never got to where it may, so nothing was tried");
     }
 }
 
