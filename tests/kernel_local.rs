@@ -1,5 +1,5 @@
 //! TCP over loopback between the agent's cell and others, against a real kernel: each connection is seen to succeed
-//! without the rules, and to be refused with them. A priority makes a socket the cell's.
+//! without the rules, and to be refused with them. A hop limit makes a socket the cell's.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use agent_sandbox::firewall;
-use agent_sandbox::firewall::plan::{CELL_PRIORITY, MARK, Upstream, plan, plan_in, plan_with};
+use agent_sandbox::firewall::plan::{CELL_HOPS, MARK, Upstream, plan, plan_in, plan_with};
 use agent_sandbox::firewall::ruleset::{Expr, Ruleset, Verdict};
 use agent_sandbox::policy::Mode;
 use lab::Lab;
@@ -58,10 +58,19 @@ fn socket(lab: &Lab, address: SocketAddr, who: Who) -> Socket {
     as_user(lab, || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP)).unwrap();
         if who == Cell {
-            socket.set_priority(CELL_PRIORITY).unwrap();
+            label(&socket, address);
         }
         socket
     })
+}
+
+/// As the cell's supervisor does it.
+fn label(socket: &Socket, address: SocketAddr) {
+    if address.is_ipv6() {
+        socket.set_unicast_hops_v6(CELL_HOPS.into()).unwrap();
+    }
+    // A socket for IPv6 may have a mapped address.
+    SockRef::from(socket).set_ttl_v4(CELL_HOPS.into()).unwrap();
 }
 
 fn as_user<T: Send>(lab: &Lab, work: impl FnOnce() -> T + Send) -> T {
@@ -384,25 +393,26 @@ fn cookies_make_no_difference() {
     connect(&lab, "127.0.0.1:3001", Cell).unwrap();
 }
 
-/// Whoever wants to look like the cell has to say so.
+/// A socket that was accepted, disconnected and connected elsewhere is the cell's still.
 #[test]
-fn no_type_of_service_leads_to_the_cells_priority() {
+fn an_accepted_socket_stays_the_cells() {
     let Some(lab) = Lab::new() else { return };
-    apply(&lab, &plan(&Upstream::None));
-    for tos in 0..=255 {
-        let listening = socket(&lab, address("127.0.0.1:3000"), Others);
-        if SockRef::from(&listening).set_tos_v4(tos).is_ok() {
-            assert_ne!(listening.priority().unwrap(), CELL_PRIORITY, "type of service {tos}");
-        }
+    for (own, of_others) in [("127.0.0.1:3001", "127.0.0.1:3000"), ("[::1]:3001", "[::1]:3000")] {
+        serve(listener(&lab, of_others, Others));
+        let cells = listener(&lab, own, Cell);
+        let reused = |lab: &Lab| {
+            let client = socket(lab, address(own), Cell);
+            client.connect(&address(own).into()).unwrap();
+            let accepted = Socket::from(cells.accept().unwrap().0);
+            drop(client);
+            rustix::net::connect_unspec(&accepted).unwrap();
+            as_user(lab, || greeted(&accepted, of_others))
+        };
+        apply(&lab, &without_the_rules());
+        reused(&lab).unwrap();
+        apply(&lab, &plan(&Upstream::None));
+        assert_refused(reused(&lab), "an accepted socket, connected anew");
     }
-    let listening = socket(&lab, address("127.0.0.1:3000"), Others);
-    listening.set_tos_v4(0x10).unwrap();
-    assert_eq!(listening.priority().unwrap(), 6);
-    listening.bind(&address("127.0.0.1:3000").into()).unwrap();
-    listening.listen(8).unwrap();
-    serve(listening.into());
-    assert_refused(connect(&lab, "127.0.0.1:3000", Cell), "a listener with a priority of its own");
-    connect(&lab, "127.0.0.1:3000", Others).unwrap();
 }
 
 /// Or the cell would ask for a name of the container's own.

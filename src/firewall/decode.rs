@@ -21,14 +21,7 @@ fn decode_known(name: &str, data: &Attributes<'_>) -> Option<Expr> {
     Some(match name {
         "meta" => {
             let key = data.be32(2)?;
-            let keys = [
-                MetaKey::Priority,
-                MetaKey::Mark,
-                MetaKey::OifName,
-                MetaKey::SkUid,
-                MetaKey::NfProto,
-                MetaKey::L4Proto,
-            ];
+            let keys = [MetaKey::Mark, MetaKey::OifName, MetaKey::SkUid, MetaKey::NfProto, MetaKey::L4Proto];
             Expr::Meta { key: keys.into_iter().find(|k| *k as u32 == key)?, to: register(1)? }
         }
         // Of one direction only, or of another key: not ours.

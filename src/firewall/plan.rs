@@ -11,7 +11,7 @@ use super::ruleset::{
     Register, RejectWith, Ruleset, Set, Verdict,
 };
 use crate::policy::Mode;
-pub use local::CELL_PRIORITY;
+pub use local::CELL_HOPS;
 use local::{CELL, LOCAL};
 pub use noted::{MOST_FLOWS, is_closed_in_audit};
 use noted::{NOTE, NOTED, accept_noted, closed_in_audit, note};

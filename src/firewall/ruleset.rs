@@ -280,8 +280,6 @@ pub enum Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum MetaKey {
-    /// The socket's priority.
-    Priority = 2,
     /// The socket's firewall mark.
     Mark = 3,
     /// Name of the interface that the packet leaves by.

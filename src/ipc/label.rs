@@ -1,8 +1,8 @@
 //! The label of the cell's TCP sockets: by it the firewall tells them from others' on loopback.
 //!
-//! Two things carry it. The priority is plain to see for the table, but the kernel clears it on a socket that `accept`
-//! gives, and such a socket can be disconnected and connected elsewhere. The hop limit survives that, in the packet's
-//! own header. The filter keeps the cell from changing either.
+//! The table goes by the hop limit, in the packet's own header. The priority is there for who looks at sockets; the kernel
+//! clears it on one that `accept` gives, and such a socket can be disconnected and connected elsewhere. The filter keeps
+//! the cell from changing either.
 
 use std::io;
 use std::os::fd::BorrowedFd;

@@ -1,20 +1,25 @@
 //! TCP over loopback between the agent's cell and processes outside it, such as an editor's server.
 //!
 //! A connection that the cell begins completes only with a listener that is the cell's, too. Sockets of the cell have a
-//! priority of their own, which packets show: a connection's first one that of who connects, the answer that of who
-//! listens. Nothing else tells the listener before it has taken the connection.
+//! hop limit of their own, which packets show: a connection's first one that of who connects, the answer that of who
+//! listens. Nothing else tells the listener before it has taken the connection. A priority would show as well, but is
+//! lost on a socket that was accepted, and such a one can be disconnected and connected elsewhere.
 
 use std::collections::BTreeSet;
 
 use super::noted::note_local;
 use super::{
-    BEGUN, EMBEDDED_RESOLVER, OUR_TCP_PORTS, accept, ct_state, destination_port, ipv4_destination,
-    is_connection_marked, jump, loopback, mark, mark_connection, meta_is, rule, tcp, tcp_flags, to_us,
+    BEGUN, EMBEDDED_RESOLVER, NFPROTO_IPV4, NFPROTO_IPV6, OUR_TCP_PORTS, accept, ct_state, destination_port,
+    ipv4_destination, is_connection_marked, jump, loopback, mark, mark_connection, meta_is, rule, tcp,
+    tcp_flags, to_us,
 };
 use crate::firewall::ruleset::{CmpOp, Expr, MetaKey, PayloadBase, REG, RejectWith, Verdict};
 
-/// `SO_PRIORITY` of the cell's TCP sockets. Users may set 0 to 6; what `IP_TOS` leads to is 0, 1, 2, 4 or 6.
-pub const CELL_PRIORITY: u32 = crate::ipc::LABEL.cast_unsigned();
+/// Time to live and hop limit of the cell's TCP sockets. Others have 64, unless somebody asks for another.
+pub const CELL_HOPS: u8 = crate::ipc::HOPS.to_le_bytes()[0];
+
+/// The two families, and where their headers have the hop limit: RFC 791 section 3.1, RFC 8200 section 3.
+const FAMILIES: [(u8, u32); 2] = [(NFPROTO_IPV4, 8), (NFPROTO_IPV6, 7)];
 
 /// Mark of connections that the cell has begun. [`BEGUN`] is another: over any other interface they count for nothing.
 const OF_THE_CELL: u32 = 0x0a5b_0004;
@@ -50,8 +55,19 @@ pub(super) fn keep_mark() -> Vec<Vec<Expr>> {
 
 /// Judges answers by who listens.
 pub(super) fn local() -> Vec<Vec<Expr>> {
-    let answer = || rule(&[tcp(), tcp_flags(0b1_0111, 0b1_0010), priority(CmpOp::Neq)]);
-    let begins = |op| rule(&[tcp(), tcp_flags(0b1_0111, 0b10), priority(op)]);
+    let mut rules: Vec<_> = FAMILIES.into_iter().flat_map(judged).collect();
+    // The daemon connects where the cell asked for, and a name may lead to this container's own address.
+    let by_the_daemon = || rule(&[tcp(), tcp_flags(0b1_0111, 0b10), mark()]);
+    rules.push(rule(&[by_the_daemon(), ipv4_destination(EMBEDDED_RESOLVER.octets()), vec![accept()]]));
+    rules.push(rule(&[by_the_daemon(), vec![Expr::Counter, Expr::Reject(RejectWith::TcpReset)]]));
+    rules
+}
+
+/// The rules of one family.
+fn judged((family, offset): (u8, u32)) -> Vec<Vec<Expr>> {
+    let hops = |op| hops(family, offset, op);
+    let answer = || rule(&[tcp(), tcp_flags(0b1_0111, 0b1_0010), hops(CmpOp::Neq)]);
+    let begins = |op| rule(&[tcp(), tcp_flags(0b1_0111, 0b10), hops(op)]);
     let refused = |mark| rule(&[answer(), is_connection_marked(mark)]);
     let mut rules = vec![
         rule(&[refused(OF_THE_CELL), note_local()]),
@@ -74,10 +90,6 @@ pub(super) fn local() -> Vec<Vec<Expr>> {
             .map(|mark| rule(&[begins(CmpOp::Neq), is_connection_marked(mark), mark_connection(BEGUN)])),
     );
     rules.push(rule(&[begins(CmpOp::Eq), vec![jump(CELL)]]));
-    // The daemon connects where the cell asked for, and a name may lead to this container's own address.
-    let by_the_daemon = || rule(&[tcp(), tcp_flags(0b1_0111, 0b10), mark()]);
-    rules.push(rule(&[by_the_daemon(), ipv4_destination(EMBEDDED_RESOLVER.octets()), vec![accept()]]));
-    rules.push(rule(&[by_the_daemon(), vec![Expr::Counter, Expr::Reject(RejectWith::TcpReset)]]));
     rules
 }
 
@@ -100,11 +112,10 @@ pub(super) fn cell(open: &BTreeSet<u16>) -> Vec<Vec<Expr>> {
     rules
 }
 
-fn priority(op: CmpOp) -> Vec<Expr> {
-    let mut exprs = meta_is(MetaKey::Priority, CELL_PRIORITY.to_ne_bytes().to_vec());
-    if let Some(Expr::Cmp { op: is, .. }) = exprs.last_mut() {
-        *is = op;
-    }
+fn hops(family: u8, offset: u32, op: CmpOp) -> Vec<Expr> {
+    let mut exprs = meta_is(MetaKey::NfProto, vec![family]);
+    exprs.push(Expr::Payload { base: PayloadBase::Network, offset, len: 1, to: REG });
+    exprs.push(Expr::Cmp { from: REG, op, data: vec![CELL_HOPS] });
     exprs
 }
 
