@@ -15,6 +15,7 @@ mod kernel;
 mod privileged;
 mod rights;
 
+pub use cell::PORT as LOCAL_PORT;
 pub use cell::{Aims, Report, attempt_all};
 use serde::Serialize;
 

@@ -32,7 +32,10 @@ pub(super) fn look(shared: &Shared) -> anyhow::Result<()> {
     let full = is_full(&noted);
     for (flow, times) in flows.news(noted) {
         // Who listens there is not who was refused, and whose name leads there does not matter.
-        if flow.local_port().is_some() {
+        if let Some(port) = flow.local_port() {
+            if port == crate::verify::LOCAL_PORT {
+                continue;
+            }
             shared.refused.times(&Refusal::Flow { flow, name: None, let_through: false }, times, || None);
             continue;
         }

@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 
 pub use attempts::run as attempt_all;
+pub use targets::PORT;
 use targets::Targets;
 
 use super::{Outcome, Row};

@@ -21,6 +21,10 @@ const VARIABLES: [&str; 8] = [
     "NPM_TOKEN",
 ];
 
+/// A port that is refused to the cell and not told, as that is what it is tried for. Where somebody has it, any other
+/// does, and is told.
+pub const PORT: u16 = 15081;
+
 pub(super) struct Targets {
     pub(super) aims: Aims,
     folder: PathBuf,
@@ -39,7 +43,8 @@ impl Targets {
             UnixListener::bind(&socket)?,
             UnixListener::bind_addr(&SocketAddr::from_abstract_name(&abstract_name)?)?,
             UnixDatagram::bind(&datagram)?,
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?,
+            TcpListener::bind((Ipv4Addr::LOCALHOST, PORT))
+                .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?,
         );
         let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
         let aims = Aims {

@@ -53,7 +53,11 @@ check_not "verify does not hold" user sh -c "agent-sandbox verify >/dev/null"
 check "and says why" grep -q "^FAIL  policy.enforced .*$loud" <(user agent-sandbox verify)
 # What verify has tried is noted beside them.
 noted=$(user agent-sandbox log | grep -cE '  (evil|web)\.test\.example:[0-9]+.* \(let through\)') || true
-check "each was noted as let through" [ "$noted" -eq 3 ]
+if [ "$noted" -eq 4 ]; then
+    pass "each was noted as let through"
+else
+    fail "each was noted as let through: $(user agent-sandbox log)"
+fi
 option=$(user agent-sandbox log | sed -n 's/^ *"allow": "\(.*\)"$/\1/p')
 check "with the option to paste" \
     [ "$option" = "web.test.example:80, evil.test.example:80, evil.test.example:8080, web.test.example:8080" ]
