@@ -186,7 +186,7 @@ fn header(signs: &mut Peekable<Chars<'_>>) -> Option<(String, bool)> {
     let mut name = String::new();
     loop {
         match signs.next()? {
-            ']' => return Some((name, false)),
+            ']' => return (!name.is_empty()).then_some((name, false)),
             sign if sign.is_ascii_alphanumeric() || matches!(sign, '.' | '-') => {
                 name.push(sign.to_ascii_lowercase());
             }
@@ -339,6 +339,7 @@ mod tests {
             "[user]\n\tname = \\x\n",
             "[user]\n\t=x\n",
             "[us er]\n\tname = x\n",
+            "[]\n[user]\n\tname = x\n",
             "[user \"a\nb\"]\n",
             "[user]\n\tname x\n",
             "[user] 1name = x\n",
