@@ -60,6 +60,10 @@ pub enum NotStarted {
     /// Its rules.
     #[error("the agent is not started: {0}")]
     Rules(#[from] RulesError),
+    /// How Unix sockets can be mediated is not known. A cell already running could bring that about, so that nothing
+    /// weaker is taken instead.
+    #[error("the agent is not started, as it cannot be told how to make its cell: {0}; start it again")]
+    Unsure(#[from] ipc::WhyNot),
     /// What the kernel refused while the cell was made.
     #[error("the agent is not started, as its cell cannot be made: {0}")]
     Kernel(io::Error),
@@ -85,10 +89,12 @@ const NO_UPDATES: [(&str, &str); 2] = [("DISABLE_AUTOUPDATER", "1"), ("DISABLE_U
 
 /// Runs Claude Code with these arguments in a cell, and says how it ended.
 ///
-/// `claude --version` alone tells the version anywhere: it starts no agent.
+/// `claude --version` alone tells the version anywhere: it starts no agent. It is outside the cell, so it does not start in
+/// a folder that an agent writes: programs of its kind can be built to run what a file there names, though it is not.
 pub fn claude(arguments: &[OsString]) -> Result<Ending, NotStarted> {
     if matches!(arguments, [one] if one == "--version" || one == "-v") {
-        return Err(replaced(Command::new(paths::CLAUDE).args(arguments).envs(NO_UPDATES)));
+        let mut version = Command::new(paths::CLAUDE);
+        return Err(replaced(version.args(arguments).envs(NO_UPDATES).current_dir("/")));
     }
     celled(OsStr::new(paths::CLAUDE), arguments, &NO_UPDATES)
 }

@@ -33,7 +33,7 @@ mod socket;
 mod supervisor;
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 pub use label::{HOPS, LABEL};
 pub use mechanism::{Found, Mechanism, WhyNot, probe};
@@ -50,6 +50,11 @@ pub const INSIDE_ERRNO: i32 = 4001;
 /// Anybody can pretend to be in one; who does has only themselves without one.
 pub fn is_inside() -> bool {
     raw::inside_probe(INSIDE_PROBE) == INSIDE_ERRNO
+}
+
+/// Labels a TCP socket that somebody hands into the cell, as those are that are made there.
+pub fn label(socket: BorrowedFd<'_>, family: rustix::net::AddressFamily) -> io::Result<()> {
+    label::put(socket, i32::from(family.as_raw()))
 }
 
 /// Takes on a filter that notifies, and gives the descriptor from which the notifications are read.

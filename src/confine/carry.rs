@@ -9,8 +9,9 @@ mod registries;
 mod store;
 
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -91,8 +92,8 @@ fn wanted(sources: &mut Sources<'_>) -> [(&'static str, Option<String>); 6] {
     let git: Vec<_> =
         [".config/git/config", ".gitconfig"].iter().filter_map(|name| sources.text(name)).collect();
     let ignored = match gitconfig::excludes(git.iter(), sources.home) {
-        Some(path) => read(&path).ok(),
-        None => sources.text(".config/git/ignore"),
+        Some(path) => read_ignored(&path).ok(),
+        None => sources.text_by(read_ignored, ".config/git/ignore"),
     };
     let git = gitconfig::carried(git.iter(), sources.home);
     let npm = sources.text(".npmrc").and_then(|text| registries::npm(&text));
@@ -156,6 +157,10 @@ struct Sources<'a> {
 impl Sources<'_> {
     /// A file of the user's, if there is one. Links are followed here: many keep such files elsewhere.
     fn text(&mut self, name: &str) -> Option<String> {
+        self.text_by(read, name)
+    }
+
+    fn text_by(&mut self, read: fn(&Path) -> io::Result<String>, name: &str) -> Option<String> {
         let problem = match read(&self.home.join(name)) {
             Ok(text) => return Some(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -167,9 +172,29 @@ impl Sources<'_> {
 }
 
 fn read(path: &Path) -> io::Result<String> {
+    content(open(path)?)
+}
+
+/// Patterns are the one text that is carried line by line. The user's link may lead to where an agent writes, such as a
+/// repository of settings that it works on, and could be led on to a key from there: so what it leads to in the end
+/// must have such a name, too. The cell cannot give a file outside another one.
+fn read_ignored(path: &Path) -> io::Result<String> {
+    let file = open(path)?;
+    let real = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    if gitconfig::is_for_ignored(&real) {
+        content(file)
+    } else {
+        Err(io::Error::other("it leads to what is called otherwise"))
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
     // A pipe there would keep us waiting.
     let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+fn content(file: File) -> io::Result<String> {
     let found = file.metadata()?;
     if !found.is_file() {
         return Err(io::Error::other("it is no file"));

@@ -67,7 +67,7 @@ pub(super) fn run(
         listed_sockets: &listed,
     };
     let prepared = rules::prepare(ground)?;
-    let found = ipc::probe();
+    let found = ipc::probe()?;
     let facts = Facts::new(&found, prepared.enforced());
     let socket_rules = SocketRules {
         writable: writable.clone(),

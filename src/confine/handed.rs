@@ -5,21 +5,25 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 use rustix::fs::{FileType, OFlags, fstat, open};
-use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
-use rustix::net::sockopt::socket_domain;
-use rustix::net::{AddressFamily, getpeername};
+use rustix::io::{FdFlags, fcntl_getfd};
+use rustix::net::sockopt::{socket_domain, socket_type};
+use rustix::net::{AddressFamily, SocketType, getpeername};
+
+use crate::ipc;
 
 /// Keeps from the program, beyond the standard three, whatever is no pipe and no plain file: a folder leads around
-/// rules about paths, and a socket to whoever is at its other end. And one of the standard three that is a Unix socket
-/// without another end, which could still be given one.
+/// rules about paths, and a socket to whoever is at its other end. And one of the standard three that is a socket which
+/// could still be given another end.
 pub(super) fn restrict() -> io::Result<()> {
     for fd in numbers()? {
-        let fd = borrowed(fd);
-        let kept = fstat(fd).is_ok_and(|found| {
+        let at = borrowed(fd);
+        let kept = fstat(at).is_ok_and(|found| {
             matches!(FileType::from_raw_mode(found.st_mode), FileType::Fifo | FileType::RegularFile)
         });
-        if !kept {
-            let _ = fcntl_setfd(fd, FdFlags::CLOEXEC);
+        // Closed and not only marked: the keeper may be there for longer than the program, and whoever waits at the
+        // other end waits for neither. All of our own are marked.
+        if !kept && fcntl_getfd(at).is_ok_and(|flags| !flags.contains(FdFlags::CLOEXEC)) {
+            close(fd);
         }
     }
     let nothing = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, rustix::fs::Mode::empty())?;
@@ -56,8 +60,22 @@ fn close(fd: RawFd) {
     drop(unsafe { OwnedFd::from_raw_fd(fd) });
 }
 
+/// Whether it is a socket by which more can be reached than its other end. A datagram socket of the Unix family can
+/// address others although it is connected. A TCP socket can be disconnected and connected anew, so it is labelled as the
+/// cell's own are; what lives already goes on.
 fn loose(fd: impl AsFd) -> bool {
-    matches!(socket_domain(&fd), Ok(AddressFamily::UNIX)) && getpeername(&fd).is_err()
+    let Ok(family) = socket_domain(&fd) else { return false };
+    let Ok(kind) = socket_type(&fd) else { return true };
+    match family {
+        AddressFamily::UNIX => {
+            !matches!(kind, SocketType::STREAM | SocketType::SEQPACKET) || getpeername(&fd).is_err()
+        }
+        AddressFamily::INET | AddressFamily::INET6 => match kind {
+            SocketType::STREAM => ipc::label(fd.as_fd(), family).is_err(),
+            kind => kind != SocketType::DGRAM,
+        },
+        _ => true,
+    }
 }
 
 fn numbers() -> io::Result<Vec<RawFd>> {

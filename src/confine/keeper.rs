@@ -94,7 +94,8 @@ impl Keeper {
                     } else if let Some(signal) = status.terminating_signal() {
                         self.end(Ending::Killed(signal));
                     } else if let Some(signal) = status.stopping_signal() {
-                        wire::say(&self.channel, &Word::Stopped(signal));
+                        // Who has not heard of so many before has stopped as well.
+                        wire::try_say(&self.channel, &Word::Stopped(signal));
                     }
                 }
                 Ok(Some(_)) | Err(Errno::INTR) => {}

@@ -29,16 +29,20 @@ pub enum MirrorError {
 /// Stands for the program until it has ended.
 pub(super) fn run(channel: &OwnedFd, signals: &Signals) -> Result<Ending, MirrorError> {
     let mut program = None;
+    let mut late = Late::default();
     loop {
-        let mut fds = [PollFd::new(channel, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
+        let wanted = if late.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
+        let mut fds = [PollFd::new(channel, wanted), PollFd::new(signals, PollFlags::IN)];
         match poll(&mut fds, None) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(io::Error::from(error).into()),
         }
-        let ready = !fds[0].revents().is_empty();
+        let ready = fds[0].revents().intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
+        late.say(channel);
         while let Some(signal) = signals.next() {
             if signal.from_a_process && signal.number != libc::SIGCHLD {
-                wire::say(channel, &Word::Signal(signal.number));
+                late.add(signal.number);
+                late.say(channel);
             }
         }
         if !ready {
@@ -60,6 +64,59 @@ pub(super) fn run(channel: &OwnedFd, signals: &Signals) -> Result<Ending, Mirror
                 }
                 return Err(MirrorError::Alone);
             }
+        }
+    }
+}
+
+/// Signals that the keeper has not been told yet, by number. As with any process, those of one kind that come faster
+/// than they are taken are one.
+#[derive(Default)]
+struct Late(u128);
+
+impl Late {
+    fn is_empty(&self) -> bool {
+        self.0 == 0
+    }
+
+    fn add(&mut self, number: i32) {
+        self.0 |=
+            u32::try_from(number).ok().and_then(|number| 1_u128.checked_shl(number)).unwrap_or_default();
+    }
+
+    /// Tells as many as there is room for.
+    fn say(&mut self, channel: &OwnedFd) {
+        while !self.is_empty() {
+            let number = self.0.trailing_zeros();
+            let word = Word::Signal(i32::try_from(number).unwrap_or_default());
+            if !wire::try_say(channel, &word) {
+                return;
+            }
+            self.0 &= !(1 << number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_kind_of_signal_is_lost_where_too_many_come() {
+        let (here, there) = wire::pair().unwrap();
+        let mut late = Late::default();
+        for number in [10, 12, 64].into_iter().cycle().take(9_000).chain([15]) {
+            late.add(number);
+            late.say(&here);
+        }
+        let mut heard = Vec::new();
+        while !late.is_empty() {
+            heard.push(wire::hear(&there).unwrap());
+            late.say(&here);
+        }
+        drop(here);
+        heard.extend(std::iter::from_fn(|| wire::hear(&there).unwrap().map(Some)));
+        for number in [10, 12, 15, 64] {
+            assert!(heard.contains(&Some(Word::Signal(number))), "{number}");
         }
     }
 }

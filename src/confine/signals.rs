@@ -47,10 +47,14 @@ pub(super) struct Signal {
 
 impl Signals {
     /// Takes them all. What is started later has to be given back the [`Mask`] of before.
+    ///
+    /// A caller may have had the ends of its children ignored, and then nobody would be told how one ended.
     #[expect(unsafe_code, reason = "neither rustix nor std has signalfd(2) or sigprocmask(2)")]
     pub(super) fn take() -> io::Result<Self> {
-        // SAFETY: the set is written by sigfillset before it is read, and both calls only read it.
+        // SAFETY: the default disposition needs no handler; the set is written by sigfillset before it is read, and both
+        // calls only read it.
         let fd = unsafe {
+            libc::signal(libc::SIGCHLD, libc::SIG_DFL);
             let mut all: libc::sigset_t = std::mem::zeroed();
             libc::sigfillset(&raw mut all);
             if libc::sigprocmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut()) != 0 {

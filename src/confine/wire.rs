@@ -44,6 +44,18 @@ pub(super) fn say(to: impl AsFd, word: &Word) {
     while send(&to, &bytes, SendFlags::NOSIGNAL) == Err(Errno::INTR) {}
 }
 
+/// Sends one unless the other side has not come after, and says whether it did. For what the cell can bring about any
+/// number of times: two who wait for each other would wait for ever.
+pub(super) fn try_say(to: impl AsFd, word: &Word) -> bool {
+    let bytes = word.encode();
+    loop {
+        match send(&to, &bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            Err(Errno::INTR) => {}
+            result => return result != Err(Errno::AGAIN),
+        }
+    }
+}
+
 /// The next one, waited for; `None` when the other side has gone.
 pub(super) fn hear(from: impl AsFd) -> io::Result<Option<Word>> {
     let mut bytes = [0; MAX];
@@ -99,6 +111,20 @@ impl Word {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_waits_for_room_for_a_signal() {
+        let (here, there) = pair().unwrap();
+        let said = (0..10_000).filter(|_| try_say(&here, &Word::Signal(15))).count();
+        assert!((1..10_000).contains(&said));
+        for _ in 0..said {
+            assert_eq!(hear(&there).unwrap(), Some(Word::Signal(15)));
+        }
+        assert!(try_say(&here, &Word::Stopped(20)));
+        assert_eq!(hear(&there).unwrap(), Some(Word::Stopped(20)));
+        drop(there);
+        assert!(try_say(&here, &Word::Stopped(20)), "nothing to wait for");
+    }
 
     #[test]
     fn words_arrive_as_they_were_said() {

@@ -90,19 +90,36 @@ pub enum WhyNot {
         "a process of the cell cannot be given a socket, or its memory cannot be read (step {0} of the trial)"
     )]
     NoAnswer(u8),
+    /// The trial's process was ended from outside.
+    #[error("the process that tries seccomp notifications was ended by somebody")]
+    Ended,
     /// The trial did not end.
     #[error("the trial of seccomp notifications did not end in {} seconds", PATIENCE.as_secs())]
     NoEnd,
 }
 
-/// Finds the strongest mechanism. Starts a process that tries out what the cell would do.
+impl WhyNot {
+    /// Whether it says nothing of the kernel or the container. Whoever is in a cell already could bring it about, for the
+    /// next one to be weaker.
+    fn may_pass(&self) -> bool {
+        matches!(self, Self::NoProcess(_) | Self::Ended | Self::NoEnd)
+    }
+}
+
+/// Finds the strongest mechanism. Starts a process that tries out what the cell would do. An error says that it could
+/// not be found out now.
 ///
 /// The process it starts is a copy of this one: to be called where there is no other thread yet.
-pub fn probe() -> Found {
+pub fn probe() -> Result<Found, WhyNot> {
     let landlock = landlock();
     let notifications = notifications();
+    if let Err(why) = &notifications
+        && why.may_pass()
+    {
+        return Err(why.clone());
+    }
     let mechanism = Mechanism::strongest(landlock.is_ok(), notifications.is_ok());
-    Found { mechanism, landlock, notifications }
+    Ok(Found { mechanism, landlock, notifications })
 }
 
 fn landlock() -> Result<(), WhyNot> {
@@ -141,15 +158,22 @@ fn notifications() -> Result<(), WhyNot> {
     };
     drop(theirs);
     let outcome = observe(&ours);
+    let mut status = 0;
     #[expect(unsafe_code, reason = "the pid is not in any structure of a library")]
-    // SAFETY: the process is our child, which nobody else waits for; no pointer is passed on.
+    // SAFETY: the process is our child, which nobody else waits for; the pointer is to a local.
     unsafe {
         if outcome == Err(WhyNot::NoEnd) {
             libc::kill(pid, libc::SIGKILL);
         }
-        while libc::waitpid(pid, std::ptr::null_mut(), 0) == -1 && raw::last() == Errno::INTR {}
+        while libc::waitpid(pid, &raw mut status, 0) == -1 && raw::last() == Errno::INTR {}
     }
-    outcome
+    match outcome {
+        // A profile may end who calls what it does not know.
+        Err(WhyNot::Ended) if libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGSYS => {
+            Err(WhyNot::NoAnswer(0))
+        }
+        outcome => outcome,
+    }
 }
 
 /// In the copy: what the cell's processes will do. The step that failed, or 0.
@@ -203,9 +227,11 @@ fn observe(control: &OwnedFd) -> Result<(), WhyNot> {
     });
     let listener = match (received, listener) {
         (4, Some(listener)) => listener,
+        // It was sent, and there was no room for one descriptor more.
+        (4, None) if errno == [0; 4] => return Err(WhyNot::NoProcess(Errno::MFILE)),
         (4, None) => return Err(refusal(i32::from_ne_bytes(errno))),
         // The copy ended before it came so far.
-        _ => return Err(WhyNot::NoAnswer(errno[0])),
+        _ => return Err(WhyNot::Ended),
     };
     let rules = SocketRules {
         shared: Vec::new(),
@@ -223,7 +249,7 @@ fn observe(control: &OwnedFd) -> Result<(), WhyNot> {
         match rustix::net::recv(control, &mut outcome[..], RecvFlags::DONTWAIT) {
             Ok((1, _)) if outcome == [0] => return Ok(()),
             Ok((1, _)) => return Err(WhyNot::NoAnswer(outcome[0])),
-            Ok(_) => return Err(WhyNot::NoAnswer(0)),
+            Ok(_) => return Err(WhyNot::Ended),
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(error) => return Err(WhyNot::NoProcess(error)),
         }
@@ -269,6 +295,20 @@ mod tests {
         ] {
             assert_eq!(Mechanism::strongest(landlock, notifications), expected);
             assert_eq!(expected.notifies(), notifications);
+        }
+    }
+
+    #[test]
+    fn who_ends_the_trial_does_not_weaken_the_next_cell() {
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+        drop(theirs);
+        assert_eq!(observe(&ours), Err(WhyNot::Ended));
+        for passing in [WhyNot::Ended, WhyNot::NoEnd, WhyNot::NoProcess(Errno::AGAIN)] {
+            assert!(passing.may_pass(), "{passing}");
+        }
+        for lasting in [WhyNot::Taken, WhyNot::NoFilter(Errno::PERM), WhyNot::NoAnswer(3)] {
+            assert!(!lasting.may_pass(), "{lasting}");
         }
     }
 

@@ -79,7 +79,7 @@ fn main() -> ExitCode {
 }
 
 fn mechanism(_: &World) {
-    let found = ipc::probe();
+    let found = ipc::probe().unwrap();
     assert_eq!(found.notifications, Ok(()));
     let expected = if found.landlock.is_ok() { Mechanism::Landlock } else { Mechanism::Supervisor };
     assert_eq!(found.mechanism, expected);

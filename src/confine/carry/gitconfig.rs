@@ -3,6 +3,7 @@
 //! Files that these include are not read. A file that git itself would refuse gives nothing. Patterns of what git ignores
 //! are carried as a file of their own, since the cell need not be able to read the user's.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::path::{Path, PathBuf};
@@ -105,8 +106,13 @@ pub(super) fn excludes<'a>(texts: impl Iterator<Item = &'a String>, real_home: &
     let entries = texts.filter_map(|text| read(text)).flatten();
     let said = entries.filter(|e| e.section == "core" && !e.has_subsection && e.key == "excludesfile").last();
     let path = said?.value.and_then(|value| in_home(&value, real_home)).map(PathBuf::from)?;
-    let name = path.file_name()?.to_str()?;
-    (name.contains("ignore") || name.contains("exclude")).then_some(path)
+    is_for_ignored(&path).then_some(path)
+}
+
+/// Whether a file's name says that it has such patterns.
+pub(super) fn is_for_ignored(path: &Path) -> bool {
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    name.contains("ignore") || name.contains("exclude")
 }
 
 /// The patterns of such a file.
@@ -180,7 +186,7 @@ fn header(signs: &mut Peekable<Chars<'_>>) -> Option<(String, bool)> {
     let mut name = String::new();
     loop {
         match signs.next()? {
-            ']' => return Some((name, false)),
+            ']' => return (!name.is_empty()).then_some((name, false)),
             sign if sign.is_ascii_alphanumeric() || matches!(sign, '.' | '-') => {
                 name.push(sign.to_ascii_lowercase());
             }
@@ -333,6 +339,7 @@ mod tests {
             "[user]\n\tname = \\x\n",
             "[user]\n\t=x\n",
             "[us er]\n\tname = x\n",
+            "[]\n[user]\n\tname = x\n",
             "[user \"a\nb\"]\n",
             "[user]\n\tname x\n",
             "[user] 1name = x\n",

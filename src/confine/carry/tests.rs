@@ -67,6 +67,27 @@ fn git_ignores_what_the_user_has_ignored() {
 }
 
 #[test]
+fn a_link_to_ignored_files_is_not_led_on_to_a_key() {
+    let lab = Lab::new();
+    let project = tempfile::tempdir().unwrap();
+    lab.real(".ssh/id_rsa", "SECRET\n");
+    lab.real(".config/git/x", "");
+    let written_by_an_agent = project.path().join("gitignore");
+    symlink(&written_by_an_agent, lab.places.real_home.join(".gitignore_global")).unwrap();
+    symlink(&written_by_an_agent, lab.places.real_home.join(".config/git/ignore")).unwrap();
+    fs::write(&written_by_an_agent, "*.swp\n").unwrap();
+    lab.carry();
+    assert_eq!(lab.text(".config/git/ignore"), "*.swp\n");
+    fs::remove_file(&written_by_an_agent).unwrap();
+    symlink(lab.places.real_home.join(".ssh/id_rsa"), &written_by_an_agent).unwrap();
+    assert_eq!(carry(&lab.places).len(), 1);
+    assert!(!lab.home(".config/git/ignore").exists());
+    lab.real(".gitconfig", "[core]\n\texcludesFile = ~/.gitignore_global\n");
+    lab.carry();
+    assert!(!lab.home(".config/git/ignore").exists());
+}
+
+#[test]
 fn registries_arrive_without_their_logins() {
     let lab = Lab::new();
     lab.real(".npmrc", "registry=https://npm.example/\n//npm.example/:_authToken=SECRET\n");
