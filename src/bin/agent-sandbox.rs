@@ -297,7 +297,9 @@ fn cell(json: bool, check: bool) -> ExitCode {
     }
     let facts = Facts::of_this_process();
     match facts {
-        Some(facts) if json => show!("{}", serde_json::json!({ "inside": inside, "facts": facts })),
+        Some(facts) if json => {
+            show!("{}", serde_json::json!({ "inside": inside, "facts": facts, "open": facts.open() }))
+        }
         None if json => show!("{}", serde_json::json!({ "inside": inside })),
         Some(facts) => show!("this is an agent's cell: {facts}"),
         None if inside => show!("this is an agent's cell"),

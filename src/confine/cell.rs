@@ -12,6 +12,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, recvmsg, sendmsg,
@@ -22,9 +23,9 @@ use super::calls::{self, Tracing};
 use super::facts::{self, Facts};
 use super::fork::{self, Side};
 use super::places::Places;
-use super::rules::{self, Ground, Prepared};
+use super::rules::{self, Ground, Prepared, RulesError};
 use super::signals::{Mask, Signals};
-use super::wire::{self, Ending};
+use super::wire::{self, Ending, Word};
 use super::{NotStarted, carry, environment, handed, keeper, mirror, rights};
 use crate::ipc::{self, SocketRules, Supervisor};
 use crate::paths;
@@ -39,6 +40,27 @@ struct Shell {
     sockets: Vec<libc::sock_filter>,
     /// Where somebody answers for the sockets' filter, to whom the means for that are handed.
     hand: Option<OwnedFd>,
+}
+
+/// What of its shell the program could not take on.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("the caller's signals cannot be told: {0}")]
+    Signals(String),
+    #[error("core dumps cannot be turned off: {0}")]
+    Dumps(Errno),
+    #[error("capabilities cannot be given up: {0}")]
+    Capabilities(Errno),
+    #[error("no_new_privs cannot be set: {0}")]
+    Privileges(Errno),
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    #[error(
+        "the kernel or the container's seccomp profile takes no filter for system calls ({0}): run the container under a profile that allows seccomp(2), as Docker's own does"
+    )]
+    Filter(String),
+    #[error("the filter's listener cannot be handed over: {0}")]
+    Listener(String),
 }
 
 /// Runs a program in a cell of its own, and says how it ended.
@@ -69,6 +91,9 @@ pub(super) fn run(
     let prepared = rules::prepare(ground)?;
     let found = ipc::probe()?;
     let facts = Facts::new(&found, prepared.enforced());
+    if let Some(weaker) = facts.weaker() {
+        eprintln!("agent-sandbox: {weaker}");
+    }
     let socket_rules = SocketRules {
         writable: writable.clone(),
         shared,
@@ -91,6 +116,7 @@ pub(super) fn run(
     } else {
         (None, None)
     };
+    let (tell, told) = wire::pair().map_err(NotStarted::Kernel)?;
     let shell = Shell {
         mask: Mask::own().map_err(NotStarted::Kernel)?,
         rules: prepared,
@@ -98,17 +124,18 @@ pub(super) fn run(
         sockets: ipc::filter::sockets(found.mechanism),
         hand,
     };
-    shut_behind(&mut command, shell);
+    shut_behind(&mut command, shell, tell);
     let supervisor = move || match take {
         Some(take) => Ok(Some(Supervisor::new(taken(&take)?, socket_rules)?)),
         None => Ok(None),
     };
-    start(command, supervisor)
+    start(command, told, supervisor)
 }
 
 /// Forks the keeper, and stands for the program until that has ended.
 fn start(
     command: Command,
+    told: OwnedFd,
     supervisor: impl FnOnce() -> io::Result<Option<Supervisor>>,
 ) -> Result<Ending, NotStarted> {
     let (here, there) = wire::pair().map_err(NotStarted::Kernel)?;
@@ -118,7 +145,7 @@ fn start(
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| NotStarted::Kernel(error.into()))?;
     match fork::fork().map_err(NotStarted::Kernel)? {
         Side::Parent => {
-            drop((there, command));
+            drop((there, command, told));
             Ok(mirror::run(&here, &signals)?)
         }
         Side::Child => {
@@ -126,7 +153,7 @@ fn start(
             let kept = set_child_subreaper(Some(rustix::process::getpid()))
                 .map_err(io::Error::from)
                 .and_then(|()| handed::restrict())
-                .and_then(|()| keeper::run(there, command, supervisor));
+                .and_then(|()| keeper::run(there, command, &told, supervisor));
             fork::end(i32::from(kept.is_err()))
         }
     }
@@ -134,12 +161,16 @@ fn start(
 
 /// Has the program take on its shell where it is a process already and still this program.
 #[expect(unsafe_code, reason = "std runs nothing between fork and exec without it")]
-fn shut_behind(command: &mut Command, shell: Shell) {
+fn shut_behind(command: &mut Command, shell: Shell, tell: OwnedFd) {
     let mut shell = Some(shell);
     // SAFETY: the process that forks has one thread, so nothing that is used here, memory among it, was left locked.
     unsafe {
         command.pre_exec(move || match shell.take() {
-            Some(shell) => shell.shut(),
+            Some(shell) => shell.shut().map_err(|refused| {
+                // What is returned here arrives as a number.
+                wire::say(&tell, &Word::Failed(refused.to_string()));
+                io::ErrorKind::PermissionDenied.into()
+            }),
             None => Err(io::ErrorKind::Other.into()),
         });
     }
@@ -147,17 +178,21 @@ fn shut_behind(command: &mut Command, shell: Shell) {
 
 impl Shell {
     /// Whatever of it does not work keeps the program from being started.
-    fn shut(self) -> io::Result<()> {
-        self.mask.take_on()?;
+    fn shut(self) -> Result<(), Refused> {
+        self.mask.take_on().map_err(|error| Refused::Signals(error.to_string()))?;
         // The program itself may be looked at by its debugger.
-        rights::core_limit()?;
-        rights::empty_capabilities()?;
-        rustix::thread::set_no_new_privs(true)?;
-        self.rules.restrict_self().map_err(io::Error::other)?;
-        seccompiler::apply_filter(&self.calls).map_err(io::Error::other)?;
+        rights::core_limit().map_err(Refused::Dumps)?;
+        rights::empty_capabilities().map_err(Refused::Capabilities)?;
+        rustix::thread::set_no_new_privs(true).map_err(Refused::Privileges)?;
+        self.rules.restrict_self()?;
+        let filter = |error: &dyn std::error::Error| Refused::Filter(error.to_string());
+        seccompiler::apply_filter(&self.calls).map_err(|error| filter(&error))?;
         match self.hand {
-            Some(hand) => hand_over(&hand, &ipc::install(&self.sockets)?),
-            None => ipc::install_plain(&self.sockets),
+            Some(hand) => {
+                let listener = ipc::install(&self.sockets).map_err(|error| filter(&error))?;
+                hand_over(&hand, &listener).map_err(|error| Refused::Listener(error.to_string()))
+            }
+            None => ipc::install_plain(&self.sockets).map_err(|error| filter(&error)),
         }
     }
 }

@@ -52,6 +52,8 @@ impl Facts {
             Enforced {
                 abi: 9,
                 writes: true,
+                truncation: true,
+                devices: true,
                 reads: true,
                 tracing: true,
                 signals: true,
@@ -80,10 +82,30 @@ impl Facts {
         }
         tell(self.label, "ports on localhost are open, those of VS Code's server among them");
         tell(self.rules.writes, "files that other programs of the user run or read can be written");
+        let lacks = |held: bool| self.rules.writes && !held;
+        tell(!lacks(self.rules.truncation), "files that cannot be written can be emptied all the same");
+        tell(!lacks(self.rules.devices), "devices that the user may open take any request");
         tell(self.rules.reads, "keys and tokens in the user's home can be read");
         tell(self.rules.tracing, "the environment of the user's other processes can be read");
         tell(self.rules.signals, "the user's other processes can be sent signals");
         open
+    }
+
+    /// One line for whoever starts an agent in a cell in which something is open; nothing where all is shut, by whatever
+    /// means.
+    pub fn weaker(&self) -> Option<String> {
+        let open = self.open();
+        if open.is_empty() {
+            return None;
+        }
+        let cause = match (self.rules.abi, &self.why) {
+            (1.., _) if self.label => {
+                format!("Landlock's version {} is what this kernel has", self.rules.abi)
+            }
+            (_, Some(why)) => why.clone(),
+            (abi, None) => format!("Landlock's version {abi}"),
+        };
+        Some(format!("THIS CELL IS WEAKER THAN IT COULD BE ({cause}): {}", open.join("; ")))
     }
 }
 
@@ -103,5 +125,36 @@ impl fmt::Display for Facts {
             write!(f, "; {open}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_open_is_told_at_the_start() {
+        let full = Facts::of_test(true);
+        assert_eq!((full.open(), full.weaker()), (Vec::new(), None));
+        // By another means, and as shut.
+        let supervised =
+            Facts { unix_sockets: Mechanism::Supervisor, why: Some("old".into()), ..full.clone() };
+        assert_eq!(supervised.weaker(), None);
+
+        let poor = Facts { why: Some("refused".into()), ..Facts::of_test(false) };
+        let told = poor.weaker().unwrap();
+        assert!(
+            told.starts_with("THIS CELL IS WEAKER THAN IT COULD BE (refused): Unix sockets are closed"),
+            "{told}"
+        );
+        assert_eq!((poor.open().len(), told.lines().count()), (6, 1));
+
+        let rules = Enforced { abi: 2, writes: true, reads: true, tracing: true, ..Enforced::default() };
+        let old = Facts { rules, ..supervised };
+        let told = old.weaker().unwrap();
+        assert!(told.contains(
+            "(Landlock's version 2 is what this kernel has): files that cannot be written can be emptied"
+        ));
+        assert_eq!(old.open().len(), 3);
     }
 }

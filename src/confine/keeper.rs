@@ -31,18 +31,24 @@ struct Keeper {
 
 /// Starts the program with `command`, which shuts the cell behind itself, and keeps the cell until it is empty.
 ///
-/// `supervisor` makes one from what the program has handed over before it was executed.
+/// Where the program cannot take on its shell, it says so to `told`. `supervisor` makes one from what the program has handed over before it was executed.
 pub(super) fn run(
     channel: OwnedFd,
     mut command: Command,
+    told: &OwnedFd,
     supervisor: impl FnOnce() -> io::Result<Option<Supervisor>>,
 ) -> io::Result<()> {
     let signals = Signals::take()?;
     let child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
-            let program = command.get_program().to_string_lossy().into_owned();
-            wire::say(&channel, &Word::Failed(format!("{program}: {error}")));
+            let why = match wire::left(told) {
+                Some(Word::Failed(why)) => {
+                    format!("the agent is not started, as its cell cannot be shut: {why}")
+                }
+                _ => format!("{}: {error}", command.get_program().to_string_lossy()),
+            };
+            wire::say(&channel, &Word::Failed(why));
             return Ok(());
         }
     };

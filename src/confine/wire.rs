@@ -72,6 +72,13 @@ pub(super) fn hear(from: impl AsFd) -> io::Result<Option<Word>> {
     }
 }
 
+/// One that was said already, if there is one.
+pub(super) fn left(from: impl AsFd) -> Option<Word> {
+    let mut bytes = [0; MAX];
+    let (length, _) = recv(from, &mut bytes[..], RecvFlags::DONTWAIT).ok()?;
+    Word::decode(bytes.get(..length)?)
+}
+
 impl Word {
     fn encode(&self) -> Vec<u8> {
         let (tag, value) = match self {
@@ -137,6 +144,9 @@ mod tests {
             Word::Ended(Ending::Killed(9)),
             Word::Signal(15),
         ];
+        assert_eq!(left(&there), None);
+        say(&here, &Word::Stopped(1));
+        assert_eq!(left(&there), Some(Word::Stopped(1)));
         for word in words {
             say(&here, &word);
             assert_eq!(hear(&there).unwrap(), Some(word));

@@ -93,6 +93,11 @@ pub enum WhyNot {
     /// The trial's process was ended from outside.
     #[error("the process that tries seccomp notifications was ended by somebody")]
     Ended,
+    /// Of step 4: a setting of the host's, which no container can change.
+    #[error(
+        "the host's kernel.yama.ptrace_scope is {0}, with which no process's memory can be read: a supervisor needs 1 or 0"
+    )]
+    Yama(u8),
     /// The trial did not end.
     #[error("the trial of seccomp notifications did not end in {} seconds", PATIENCE.as_secs())]
     NoEnd,
@@ -118,7 +123,9 @@ pub fn probe() -> Result<Found, WhyNot> {
     {
         return Err(why.clone());
     }
-    let mechanism = Mechanism::strongest(landlock.is_ok(), notifications.is_ok());
+    // The label alone needs nobody's memory.
+    let labels = matches!(notifications, Err(WhyNot::Yama(_))) && landlock.is_ok();
+    let mechanism = Mechanism::strongest(landlock.is_ok(), notifications.is_ok() || labels);
     Ok(Found { mechanism, landlock, notifications })
 }
 
@@ -248,11 +255,24 @@ fn observe(control: &OwnedFd) -> Result<(), WhyNot> {
         let mut outcome = [0];
         match rustix::net::recv(control, &mut outcome[..], RecvFlags::DONTWAIT) {
             Ok((1, _)) if outcome == [0] => return Ok(()),
-            Ok((1, _)) => return Err(WhyNot::NoAnswer(outcome[0])),
+            Ok((1, _)) => return Err(no_answer(outcome[0], yama())),
             Ok(_) => return Err(WhyNot::Ended),
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(error) => return Err(WhyNot::NoProcess(error)),
         }
+    }
+}
+
+/// What Yama lets a process do with others of its user; none where the kernel has no Yama.
+fn yama() -> Option<u8> {
+    std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").ok()?.trim().parse().ok()
+}
+
+/// With 1 an ancestor may look, and a supervisor is one; with 2 nobody without a capability may, with 3 nobody.
+fn no_answer(step: u8, yama: Option<u8>) -> WhyNot {
+    match yama {
+        Some(scope @ 2..) if step == 4 => WhyNot::Yama(scope),
+        _ => WhyNot::NoAnswer(step),
     }
 }
 
@@ -314,6 +334,10 @@ mod tests {
 
     #[test]
     fn reasons_are_told_apart() {
+        assert_eq!(no_answer(4, Some(2)), WhyNot::Yama(2));
+        for (step, yama) in [(4, Some(1)), (4, None), (5, Some(3))] {
+            assert_eq!(no_answer(step, yama), WhyNot::NoAnswer(step));
+        }
         assert_eq!(refusal(libc::EBUSY), WhyNot::Taken);
         assert_eq!(refusal(libc::EPERM), WhyNot::NoFilter(Errno::PERM));
         assert!(
