@@ -163,7 +163,7 @@ fn what_is_set_anew_is_whatever_it_was() {
 
 #[test]
 fn java_is_told_nothing_where_it_would_be_read_wrongly() {
-    for home in ["/a home", "/a'home", "/a\\home"] {
+    for home in ["/a home", "/a'home", "/a\"home"] {
         assert_eq!(java_options(&Places { home: home.into(), ..places() }), None, "{home}");
     }
 }
