@@ -72,8 +72,13 @@ fn set_anew(path: Option<&OsStr>, places: &Places) -> Vec<(OsString, OsString)> 
         SET.iter().map(|(name, value)| (name.into(), value.into())).collect();
     let mut put = |name: &str, value: &OsStr| set.push((name.into(), value.to_owned()));
     put("HOME", places.home.as_os_str());
-    for name in ["TMPDIR", "TMP", "TEMP", "CLAUDE_CODE_TMPDIR"] {
+    // tmux and screen have other folders built in, which the cell cannot write.
+    for name in ["TMPDIR", "TMP", "TEMP", "CLAUDE_CODE_TMPDIR", "TMUX_TMPDIR"] {
         put(name, places.temporary.as_os_str());
+    }
+    put("SCREENDIR", places.temporary.join("screen").as_os_str());
+    if let Some(options) = java_options(places) {
+        put("JAVA_TOOL_OPTIONS", &options);
     }
     put("PATH", &path);
     put(PATH_AGAIN, &path);
@@ -81,6 +86,18 @@ fn set_anew(path: Option<&OsStr>, places: &Places) -> Vec<(OsString, OsString)> 
         put(crate::claude_config::VARIABLE, config.as_os_str());
     }
     set
+}
+
+/// Java asks neither `HOME` nor `TMPDIR`: it has the home of the user database, and `/tmp`. It says in a line on standard
+/// error that it heeds this. A path with a blank would need quotes, which Java's versions read differently.
+fn java_options(places: &Places) -> Option<OsString> {
+    let mut options = OsString::from("-Duser.home=");
+    options.push(&places.home);
+    options.push(" -Djava.io.tmpdir=");
+    options.push(&places.temporary);
+    let blanks =
+        options.as_bytes().iter().filter(|byte| byte.is_ascii_whitespace() || b"\"'".contains(byte)).count();
+    (blanks == 1).then_some(options)
 }
 
 /// Whether a path belongs to an editor's server, whose programs are bridges to it.

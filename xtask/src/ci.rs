@@ -124,12 +124,37 @@ fn test(root: &Path) -> anyhow::Result<()> {
             "docker-registry",
             "skopeo",
         ])?;
+        apt::ensure(&missing_of_the_day())?;
         command.env("CI", "true");
     }
     command.env("XTASK_DEVCONTAINER_CLI", devcontainer_cli::ensure_installed(root)?);
     let status = command.args(["test", "--locked", "--workspace", "--all-features"]).status()?;
     ensure!(status.success(), "tests failed");
     Ok(())
+}
+
+/// Packages for an ordinary day in the cell; where a tool is there already, from wherever, it is that one.
+fn missing_of_the_day() -> Vec<&'static str> {
+    let tools = [
+        (&["chromium", "google-chrome"][..], "chromium"),
+        (&["docker"], "docker.io"),
+        (&["expect"], "expect"),
+        (&["gcc"], "gcc"),
+        (&["gdb"], "gdb"),
+        (&["go"], "golang-go"),
+        (&["javac"], "default-jdk-headless"),
+        (&["make"], "make"),
+        (&["node"], "nodejs"),
+        (&["npm"], "npm"),
+        (&["redis-server"], "redis-server"),
+        (&["screen"], "screen"),
+        (&["sshd"], "openssh-server"),
+        (&["ssh"], "openssh-client"),
+        (&["strace"], "strace"),
+        (&["tmux"], "tmux"),
+    ];
+    let missing = tools.iter().filter(|(names, _)| !names.iter().any(sh::exists));
+    missing.map(|(_, package)| *package).collect()
 }
 
 /// The artifact itself: ELF facts, both architectures run, can be measured, and the same bytes from another place.

@@ -129,6 +129,7 @@ fn what_is_set_anew_is_whatever_it_was() {
             ("PATH", "/home/vscode/.vscode-server/bin/0/bin/remote-cli:.:/usr/bin:/home/vscode/.cargo/bin"),
             ("GIT_ASKPASS", "/home/vscode/.vscode-server/askpass.sh"),
             ("GIT_CONFIG_COUNT", "2"),
+            ("JAVA_TOOL_OPTIONS", "-javaagent:/home/vscode/x.jar"),
             ("GIT_CONFIG_KEY_1", "core.sshCommand"),
             ("CLAUDE_CONFIG_DIR", "/home/vscode"),
         ],
@@ -140,6 +141,12 @@ fn what_is_set_anew_is_whatever_it_was() {
         ("TMPDIR", "/tmp/agent-sandbox-1000/tmp"),
         ("TMP", "/tmp/agent-sandbox-1000/tmp"),
         ("CLAUDE_CODE_TMPDIR", "/tmp/agent-sandbox-1000/tmp"),
+        ("TMUX_TMPDIR", "/tmp/agent-sandbox-1000/tmp"),
+        ("SCREENDIR", "/tmp/agent-sandbox-1000/tmp/screen"),
+        (
+            "JAVA_TOOL_OPTIONS",
+            "-Duser.home=/var/lib/claude-code/home -Djava.io.tmpdir=/tmp/agent-sandbox-1000/tmp",
+        ),
         ("PATH", path),
         (PATH_AGAIN, path),
         ("GIT_ASKPASS", "/bin/false"),
@@ -152,6 +159,13 @@ fn what_is_set_anew_is_whatever_it_was() {
         assert_eq!(value(&clean, name).as_deref(), Some(want), "{name}");
     }
     assert_eq!(value(&clean, "GIT_CONFIG_KEY_1"), None);
+}
+
+#[test]
+fn java_is_told_nothing_where_it_would_be_read_wrongly() {
+    for home in ["/a home", "/a'home", "/a\"home"] {
+        assert_eq!(java_options(&Places { home: home.into(), ..places() }), None, "{home}");
+    }
 }
 
 #[test]
