@@ -78,7 +78,7 @@ impl Place {
         let facts = [&place.path("agent-sandbox"), "exec", "printenv", "AGENT_SANDBOX_CELL"];
         let facts: serde_json::Value =
             serde_json::from_str(&place.output(&facts, "")?).context("a cell's facts")?;
-        place.mechanism = facts["unix_sockets"].as_str().unwrap_or("unknown").to_owned();
+        facts["unix_sockets"].as_str().unwrap_or("unknown").clone_into(&mut place.mechanism);
         Ok(place)
     }
 
@@ -161,7 +161,7 @@ fn unpacked_claude(folder: &Path) -> anyhow::Result<Option<String>> {
         let name = entry.file_name().to_string_lossy().into_owned();
         let version =
             name.strip_prefix(&begin).filter(|rest| rest.starts_with(|first: char| first.is_ascii_digit()));
-        if version.is_some_and(|rest| rest.ends_with(".tgz")) {
+        if version.and_then(|rest| rest.strip_suffix(".tgz")).is_some() {
             packed.push(entry.path());
         }
     }
