@@ -180,6 +180,7 @@ fn artifact(root: &Path) -> anyhow::Result<()> {
     // Figures are no matter of a check; that they can be had is.
     if apt::can_install() {
         in_own_process(&["bench", "egress", "--quick"])?;
+        in_own_process(&["bench", "cell", "--quick"])?;
     }
     reproducible::check(root)
 }

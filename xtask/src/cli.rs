@@ -392,16 +392,16 @@ pub struct BenchArgs {
     /// What to measure
     #[arg(value_enum)]
     pub name: BenchName,
-    /// How often each [default: 20 starts, 5 publishes, 9 of egress]
+    /// How often each [default: 20 starts, 5 publishes, 9 of egress and cell]
     #[arg(long)]
     pub runs: Option<u32>,
-    /// Of egress: so little that it shows no more than that all of it works
+    /// Of egress and cell: so little that it shows no more than that all of it works
     #[arg(long, conflicts_with = "runs")]
     pub quick: bool,
-    /// Of egress: only cases whose name contains this
+    /// Of egress and cell: only cases whose name contains this
     #[arg(long)]
     pub filter: Option<String>,
-    /// Of egress: nothing but JSON on standard output
+    /// Of egress and cell: nothing but JSON on standard output
     #[arg(long)]
     pub json: bool,
     /// Of egress: measure this daemon, and not the one of this checkout
@@ -418,6 +418,8 @@ pub enum BenchName {
     Publish,
     /// The gate beside haproxy, the DNS filter beside dnsmasq: throughput, rates, added time, memory
     Egress,
+    /// Work in the agent's cell beside the same work without: starts, builds, git, npm, sockets
+    Cell,
 }
 
 /// Flags of `ci`.

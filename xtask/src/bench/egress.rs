@@ -7,21 +7,20 @@
 
 pub mod figures;
 mod hello;
+pub(super) mod inside;
 mod lab;
 mod load;
 mod peers;
 mod server;
 
-use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::arch::Arch;
 use crate::cli::BenchArgs;
-use crate::{apt, build, terminal};
+use crate::{apt, terminal};
 use figures::{Kind, Row};
 use hello::Purpose;
 use lab::Lab;
@@ -77,7 +76,7 @@ pub(super) fn run(args: &BenchArgs, runs: u32) -> anyhow::Result<()> {
     apt::ensure(&["iproute2", "nftables", "haproxy", "dnsmasq-base"])?;
     let sandboxd = match &args.sandboxd {
         Some(path) => path.canonicalize().with_context(|| path.display().to_string())?,
-        None => built()?,
+        None => super::shipped(["sandboxd"])?.remove(0),
     };
     let (amounts, runs) = if args.quick { (QUICK, 1) } else { (USUAL, runs) };
     let most = getrlimit(Resource::Nofile).maximum;
@@ -104,13 +103,6 @@ pub(super) fn run(args: &BenchArgs, runs: u32) -> anyhow::Result<()> {
     }
     let rows: Vec<Row> = cases.into_iter().flat_map(|(_, rows)| rows).collect();
     terminal::result(if args.json { figures::json(&rows, runs) } else { figures::table(&rows) })
-}
-
-/// The daemon as it is shipped.
-fn built() -> anyhow::Result<PathBuf> {
-    let arch = Arch::host().context("this machine's architecture has no binaries")?;
-    let mut built = build::build(&[arch], None)?.into_iter();
-    Ok(built.find(|built| built.name == "sandboxd").context("the build made no sandboxd")?.path)
 }
 
 /// What is measured at once.

@@ -29,6 +29,8 @@ pub(super) fn name(number: usize) -> String {
 pub(super) struct Running {
     children: Vec<Child>,
     folder: TempDir,
+    /// The first process of the container, where there is one.
+    container: Option<String>,
 }
 
 impl Drop for Running {
@@ -72,13 +74,14 @@ pub(super) fn ours(lab: &Lab, sandboxd: &Path) -> anyhow::Result<Running> {
     container.arg(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut container = container.spawn().context("a container")?;
     let said = container.stdout.take().context("a pipe")?;
-    let running = Running { children: vec![container], folder };
+    let mut running = Running { children: vec![container], folder, container: None };
     let said: Vec<String> = BufReader::new(said).lines().take(2).collect::<Result<_, _>>()?;
     let [first, _] = &said[..] else {
         bail!("the benchmark's container does not start; are mounts allowed here?")
     };
-    let mut start = Command::new("nsenter");
-    start.args(["--target", first, "--mount", "--pid", "--net", "setpriv", "--clear-groups"]);
+    running.container = Some(first.clone());
+    let mut start = running.enter()?;
+    start.args(["setpriv", "--clear-groups"]);
     start.args(["--bounding-set=-all,+net_admin", "--inh-caps=-all", "--"]).arg(sandboxd).arg("ensure");
     // A file, since the daemon keeps it and a pipe would not end.
     let said = running.folder.path().join("said");
@@ -140,7 +143,7 @@ pub(super) fn theirs(lab: &Lab, ours: &Lab) -> anyhow::Result<Running> {
     let config = folder.path().join("haproxy.cfg");
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     fs::write(&config, haproxy_config(threads))?;
-    let mut running = Running { children: Vec::new(), folder };
+    let mut running = Running { children: Vec::new(), folder, container: None };
     let as_user = |program: &str| {
         let mut command = lab.command("setsid");
         // A session of its own, as the daemon has: the kernel shares the processors out among sessions.
@@ -167,6 +170,14 @@ pub(super) fn theirs(lab: &Lab, ours: &Lab) -> anyhow::Result<Running> {
 }
 
 impl Running {
+    /// What runs a command of its arguments in the container, as root.
+    pub(super) fn enter(&self) -> anyhow::Result<Command> {
+        let first = self.container.as_ref().context("no container")?;
+        let mut command = Command::new("nsenter");
+        command.args(["--target", first, "--mount", "--pid", "--net"]);
+        Ok(command)
+    }
+
     /// Bytes of memory that belong to it now: those of haproxy, or of the daemon and its workers.
     pub(super) fn resident(&self) -> anyhow::Result<u64> {
         let first = self.children.first().context("a program")?.id();
