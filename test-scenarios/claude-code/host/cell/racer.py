@@ -2,7 +2,7 @@
 """Races sockets.js for its sockets, by every way that leads to one, and prints what it got as one line of JSON.
 
 Usage: racer.py FOLDER OWN RACES. FOLDER is where sockets.js says what exists, OWN a folder that the racer may write on
-the same file system as /tmp. A race is a socket that was seen and then tried by each trick. The racer goes on until it
+the same file system as /tmp. A race is a socket that was seen and then tried, by its path and by a detour. The racer goes on until it
 has run so many, and judges by the other side's greeting.
 """
 import contextlib
@@ -72,38 +72,58 @@ def by_link(trick, make, target, number):
         os.unlink(place)
 
 
-def every_trick(target, number, maker):
-    attempt("path", target)
+def by_folder(target, number):
+    """Through a link to the folder, and through the folder as an open file."""
     parent, name = os.path.split(target)
-    with contextlib.suppress(OSError):
-        os.chdir(parent)
-        attempt("relative", name)
-    attempt("dots", os.path.join(parent, "..", os.path.basename(parent), ".", name))
-    by_link("symlink", os.symlink, target, number)
-    by_link("symlink-folder", lambda at, place: os.symlink(os.path.dirname(at), place), target, number)
     place = os.path.join(own, f"folder-{os.getpid()}-{number}")
     with contextlib.suppress(OSError):
         os.symlink(parent, place)
         attempt("through-a-linked-folder", os.path.join(place, name))
         os.unlink(place)
-    attempt("proc-root", f"/proc/{maker}/root{target}")
-    attempt("proc-self-root", f"/proc/self/root{target}")
-    if parent == "/tmp":
-        attempt("proc-cwd", f"/proc/{maker}/cwd/{name}")
-        attempt("proc-self-cwd", f"/proc/self/cwd/{name}")
-    with contextlib.suppress(OSError):
-        pinned = os.open(target, os.O_PATH)
-        attempt("proc-self-fd", f"/proc/self/fd/{pinned}")
-        os.close(pinned)
     with contextlib.suppress(OSError):
         pinned = os.open(parent, os.O_PATH | os.O_DIRECTORY)
         attempt("folder-fd", f"/proc/self/fd/{pinned}/{name}")
         os.close(pinned)
-    attempt("datagram", target, kind=socket.SOCK_DGRAM)
-    attempt("seqpacket", target, kind=socket.SOCK_SEQPACKET)
-    by_link("hard-link", os.link, target, number)
-    # The last one: the name is gone then.
-    by_link("rename", os.rename, target, number)
+
+
+def by_name(target):
+    parent, name = os.path.split(target)
+    with contextlib.suppress(OSError):
+        os.chdir(parent)
+        attempt("relative", name)
+    attempt("dots", os.path.join(parent, "..", os.path.basename(parent), ".", name))
+
+
+def by_process(target, maker):
+    parent, name = os.path.split(target)
+    attempt("proc-root", f"/proc/{maker}/root{target}")
+    attempt("proc-self-root", f"/proc/self/root{target}")
+    if parent == "/tmp":
+        attempt("proc-cwd", f"/proc/{maker}/cwd/{name}")
+    with contextlib.suppress(OSError):
+        pinned = os.open(target, os.O_PATH)
+        attempt("proc-self-fd", f"/proc/self/fd/{pinned}")
+        os.close(pinned)
+
+
+def tricks(target, number, maker):
+    """The path, and then one kind of detour after the other, so that a socket is met while it is young."""
+    attempt("path", target)
+    kind = number % 6
+    if kind == 0:
+        by_name(target)
+    elif kind == 1:
+        by_link("symlink", os.symlink, target, number)
+        by_link("hard-link", os.link, target, number)
+    elif kind == 2:
+        by_folder(target, number)
+    elif kind == 3:
+        by_process(target, maker)
+    elif kind == 4:
+        attempt("datagram", target, kind=socket.SOCK_DGRAM)
+        attempt("seqpacket", target, kind=socket.SOCK_SEQPACKET)
+    else:
+        by_link("rename", os.rename, target, number)
 
 
 def sockets():
@@ -267,7 +287,7 @@ def seeing(report):
                 continue
             seen.add((target, inode))
             number += 1
-            every_trick(target, number, maker)
+            tricks(target, number, maker)
             report.add(1)
             if report.done():
                 break
