@@ -23,7 +23,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use lexopt::{Arg, ValueExt as _};
 
-use messages::Script;
+use messages::{Call, Script};
 use serve::Manner;
 use turn::Turn;
 use zone::Zones;
@@ -35,9 +35,10 @@ usage: stand-in [FLAG VALUE]...
   --zone NAME=IP[,IP]   a name and its addresses
   --ttl SECONDS         how long DNS answers hold (60)
   --delay MS            how long a DNS answer over UDP takes (0)
-  --messages ADDR:PORT  a Messages API that lets the agent run the commands
+  --messages ADDR:PORT  a Messages API that lets the agent use its tools
   --command TEXT        the command of the next tool call; after the last one the agent is done
-  --times N             all commands so many times over (1)
+  --call TOOL=JSON      the next tool call is of another tool
+  --times N             all calls so many times over (1)
   --rotate SECONDS      a name with several addresses moves to its next one
   --tls FOLDER          the Messages API speaks TLS, with the folder's certificate.pem and key.pem
   --turn PLACE/OF       the Messages API is there when it is its turn, and one turn more; after --rotate
@@ -45,7 +46,7 @@ usage: stand-in [FLAG VALUE]...
   --tcp ADDR:PORT       greet every TCP connection
   --udp ADDR:PORT       send every UDP datagram back
 
-Flags that stand for servers, names and commands may be given several times. An IPv6 address is written [::1]:53.
+Flags that stand for servers, names and calls may be given several times. An IPv6 address is written [::1]:53.
 ";
 
 /// What the flags ask for.
@@ -95,7 +96,8 @@ fn parse(mut parser: lexopt::Parser) -> anyhow::Result<Plan> {
             Arg::Long("zone") => plan.zones.add(&parser.value()?.string()?)?,
             Arg::Long("ttl") => plan.zones.ttl = parser.value()?.parse()?,
             Arg::Long("delay") => plan.zones.delay = Duration::from_millis(parser.value()?.parse()?),
-            Arg::Long("command") => plan.script.commands.push(parser.value()?.string()?),
+            Arg::Long("command") => plan.script.calls.push(Call::command(&parser.value()?.string()?)),
+            Arg::Long("call") => plan.script.calls.push(Call::parse(&parser.value()?.string()?)?),
             Arg::Long("times") => plan.script.times = parser.value()?.parse()?,
             Arg::Long("rotate") => plan.zones.rotate = Duration::from_secs(parser.value()?.parse()?),
             Arg::Long("turn") => {
@@ -170,6 +172,8 @@ mod tests {
             "id -u",
             "--command",
             "true",
+            "--call",
+            "Read={}",
             "--times=3",
             "--rotate=4",
             "--turn=1/4",
@@ -183,7 +187,8 @@ mod tests {
         .unwrap();
         assert_eq!(plan.dns.len(), 2);
         assert_eq!(plan.zones.ttl, 5);
-        assert_eq!(plan.script.commands, ["id -u", "true"]);
+        let calls = [Call::command("id -u"), Call::command("true"), Call::parse("Read={}").unwrap()];
+        assert_eq!(plan.script.calls, calls);
         assert_eq!(plan.script.times, 3);
         assert!(plan.manner.turn.is_some());
         assert_eq!(plan.http, ["[fd00::2]:80".parse().unwrap()]);
@@ -199,6 +204,7 @@ mod tests {
             &["--tcp", "1.2.3.4:22", "--zone", "a.example=host"],
             &["--tcp", "1.2.3.4:22", "extra"],
             &["--messages", "1.2.3.4:80", "--turn", "0/2"],
+            &["--messages", "1.2.3.4:80", "--call", "Read"],
             &["--messages", "1.2.3.4:443", "--tls", "/nowhere"],
         ] {
             assert!(plan(args).is_err(), "{args:?}");

@@ -1,41 +1,61 @@
-//! A Messages API whose model wants one command after the other run, and then is done.
+//! A Messages API whose model wants one tool after the other run, and then is done.
 
 use std::io;
 
+use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use crate::http::{self, Request, Response};
 use crate::log;
 use crate::serve::Peer;
 
-/// The tool that runs a command.
-const TOOL: &str = "Bash";
-
 /// What the model says once all commands have run.
 const LAST_WORDS: &str = "done";
+
+/// One use of a tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Call {
+    tool: String,
+    input: Value,
+}
+
+impl Call {
+    /// A command, for the tool that runs commands.
+    pub(crate) fn command(text: &str) -> Self {
+        let input = json!({"command": text, "description": "Runs the next step"});
+        Self { tool: "Bash".to_owned(), input }
+    }
+
+    /// Any tool, written as `NAME=JSON`.
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
+        let (tool, input) = text.split_once('=').context("a tool's call is NAME=JSON")?;
+        let input = serde_json::from_str(input).with_context(|| format!("the input of {tool}"))?;
+        Ok(Self { tool: tool.to_owned(), input })
+    }
+}
 
 /// What the agent is made to do.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
-    /// One tool call each.
-    pub(crate) commands: Vec<String>,
+    /// One after the other.
+    pub(crate) calls: Vec<Call>,
     /// How many times over.
     pub(crate) times: usize,
 }
 
 impl Script {
-    /// The nth command.
-    fn nth(&self, number: usize) -> Option<&str> {
-        let all = self.commands.len() * self.times.max(1);
-        (number < all).then(|| self.commands[number % self.commands.len()].as_str())
+    /// The nth call.
+    fn nth(&self, number: usize) -> Option<&Call> {
+        let all = self.calls.len() * self.times.max(1);
+        (number < all).then(|| &self.calls[number % self.calls.len()])
     }
 }
 
 /// The model's next turn.
 #[derive(Debug, PartialEq, Eq)]
 enum Turn<'a> {
-    /// The nth command.
-    Command(usize, &'a str),
+    /// The nth call.
+    Call(usize, &'a Call),
     /// The end.
     Done,
 }
@@ -83,12 +103,12 @@ fn answer(request: &Request, script: &Script) -> (Response, Value) {
     (Response { kind: "application/json", body: body.to_string().into_bytes() }, event)
 }
 
-/// A side request, for a title or the like, brings no tools and gets no command.
+/// A side request, for a title or the like, brings no tools and gets no call.
 fn next_turn<'a>(asked: &Value, results: usize, script: &'a Script) -> Turn<'a> {
     let tools = asked["tools"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let can_run = tools.iter().any(|tool| tool["name"] == TOOL);
+    let has = |call: &Call| tools.iter().any(|tool| tool["name"] == call.tool.as_str());
     match script.nth(results) {
-        Some(command) if can_run => Turn::Command(results, command),
+        Some(call) if has(call) => Turn::Call(results, call),
         _ => Turn::Done,
     }
 }
@@ -113,7 +133,7 @@ fn result_text(result: &Value) -> String {
 
 fn stop_reason(turn: &Turn<'_>) -> &'static str {
     match turn {
-        Turn::Command(..) => "tool_use",
+        Turn::Call(..) => "tool_use",
         Turn::Done => "end_turn",
     }
 }
@@ -121,14 +141,13 @@ fn stop_reason(turn: &Turn<'_>) -> &'static str {
 /// The one block of a turn: as a whole, and as its empty start and the rest.
 fn block(turn: &Turn<'_>) -> (Value, Value, Value) {
     match turn {
-        Turn::Command(number, command) => {
-            let input = json!({"command": command, "description": "Runs the next step"});
+        Turn::Call(number, call) => {
             let mut block = json!({
-                "type": "tool_use", "id": format!("toolu_{number}"), "name": TOOL, "input": {},
+                "type": "tool_use", "id": format!("toolu_{number}"), "name": call.tool, "input": {},
             });
             let start = block.clone();
-            let rest = json!({"type": "input_json_delta", "partial_json": input.to_string()});
-            block["input"] = input;
+            let rest = json!({"type": "input_json_delta", "partial_json": call.input.to_string()});
+            block["input"] = call.input.clone();
             (block, start, rest)
         }
         Turn::Done => (
@@ -173,7 +192,7 @@ mod tests {
     use super::*;
 
     fn ask(path: &str, body: &Value) -> (String, Value) {
-        let script = Script { commands: vec!["id -u".to_owned(), "curl x".to_owned()], times: 1 };
+        let script = Script { calls: vec![Call::command("id -u"), Call::command("curl x")], times: 1 };
         let request = Request {
             method: "POST".to_owned(),
             path: path.to_owned(),
@@ -211,11 +230,26 @@ mod tests {
 
     #[test]
     fn several_times_over() {
-        let commands = vec!["a".to_owned(), "b".to_owned()];
-        let script = Script { commands, times: 2 };
+        let [a, b] = ["a", "b"].map(Call::command);
+        let script = Script { calls: vec![a.clone(), b.clone()], times: 2 };
         let all: Vec<_> = (0..5).map(|number| script.nth(number)).collect();
-        assert_eq!(all, [Some("a"), Some("b"), Some("a"), Some("b"), None]);
+        assert_eq!(all, [Some(&a), Some(&b), Some(&a), Some(&b), None]);
         assert_eq!(Script::default().nth(0), None);
+    }
+
+    #[test]
+    fn another_tool() {
+        let call = Call::parse(r#"Read={"file_path":"/a=b"}"#).unwrap();
+        assert_eq!(call, Call { tool: "Read".to_owned(), input: json!({"file_path": "/a=b"}) });
+        assert!(Call::parse("Read").is_err() && Call::parse("Read=/a").is_err());
+        let script = Script { calls: vec![call], times: 1 };
+        // Nobody is made to use a tool that they have not got.
+        assert_eq!(next_turn(&conversation(&[], false), 0, &script), Turn::Done);
+        let mut asked = conversation(&[], false);
+        asked["tools"] = json!([{"name": "Bash"}, {"name": "Read"}]);
+        let turn = next_turn(&asked, 0, &script);
+        let text = message(&asked["model"], &turn).to_string();
+        assert!(text.contains(r#""name":"Read""#) && text.contains("/a=b"), "{text}");
     }
 
     #[test]

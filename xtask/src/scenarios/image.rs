@@ -37,7 +37,7 @@ enum Source {
 }
 
 /// Every image. A Debian release without further packages has no curl, wget, git, sudo and no authorities.
-const ALL: [Image; 10] = [
+const ALL: [Image; 11] = [
     Image { name: "bookworm", source: Source::Debian(debian::release("bookworm", &["ca-certificates"])) },
     Image { name: "claude", source: Source::WithClaude("bookworm") },
     Image { name: "bullseye", source: Source::Debian(debian::release("bullseye", &[])) },
@@ -46,6 +46,8 @@ const ALL: [Image; 10] = [
     Image { name: "musl", source: Source::Musl },
     // As the official base images are: a user who may call sudo without a password, and the usual tools.
     Image { name: "base", source: Source::Debian(debian::DEVCONTAINERS_BASE) },
+    // What an editor's server and an attacker run on, and the helpers that attackers ask to work for them.
+    Image { name: "attacks", source: Source::Debian(debian::release("bookworm", debian::ATTACKS)) },
     Image {
         name: "node",
         source: Source::On(

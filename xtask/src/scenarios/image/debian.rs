@@ -24,6 +24,20 @@ pub(super) const DEVCONTAINERS_BASE: Recipe = Recipe {
     ..release("bookworm", &["ca-certificates", "curl", "git", "sudo", "zsh"])
 };
 
+/// An editor's server runs on Node; attacks are in Python, and on these helpers.
+pub(super) const ATTACKS: &[&str] = &[
+    "at",
+    "ca-certificates",
+    "cron",
+    "dbus-daemon",
+    "git",
+    "gpg-agent",
+    "nodejs",
+    "openssh-client",
+    "python3",
+    "socat",
+];
+
 /// A release's essential packages and apt, and these.
 pub(super) const fn release(suite: &'static str, include: &'static [&'static str]) -> Recipe {
     Recipe { suite, include, finish: ":", arch: None }
