@@ -298,7 +298,7 @@ fn cell(json: bool, check: bool) -> ExitCode {
     let facts = Facts::of_this_process();
     match facts {
         Some(facts) if json => {
-            show!("{}", serde_json::json!({ "inside": inside, "facts": facts, "open": facts.open() }))
+            show!("{}", serde_json::json!({ "inside": inside, "facts": facts, "open": facts.open() }));
         }
         None if json => show!("{}", serde_json::json!({ "inside": inside })),
         Some(facts) => show!("this is an agent's cell: {facts}"),
