@@ -3,6 +3,7 @@
 //! Three processes: this one, which the caller started and which stands for the program (`mirror`); the keeper, which
 //! lives as long as anything in the cell; and the program, which shuts the cell behind itself before it is executed.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IoSlice, IoSliceMut};
@@ -29,7 +30,7 @@ use super::wire::{self, Ending, Word};
 use super::{NotStarted, carry, environment, handed, keeper, mirror, rights};
 use crate::ipc::{self, SocketRules, Supervisor};
 use crate::paths;
-use crate::policy::CellPolicy;
+use crate::policy::{CellPolicy, Layer};
 
 /// What the program takes on, in this order, once it is a process of its own.
 struct Shell {
@@ -91,6 +92,11 @@ pub(super) fn run(
     let prepared = rules::prepare(ground)?;
     let found = ipc::probe()?;
     let facts = Facts::new(&found, prepared.enforced());
+    if policy.without.contains(&Layer::Environment) {
+        eprintln!(
+            "agent-sandbox: YOUR ENVIRONMENT REACHES THE AGENT, tokens and sockets in it; the option \"without\" says so"
+        );
+    }
     if let Some(weaker) = facts.weaker() {
         eprintln!("agent-sandbox: {weaker}");
     }
@@ -104,11 +110,7 @@ pub(super) fn run(
     let tracing = if facts.rules.tracing { Tracing::Inside } else { Tracing::Closed };
 
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().envs(environment::clean(
-        env::vars_os(),
-        &places,
-        &policy.pass_environment,
-    ));
+    command.args(arguments).env_clear().envs(surroundings(env::vars_os(), &places, policy));
     command.envs(set.iter().copied()).env(facts::VARIABLE, serde_json::to_string(&facts).unwrap_or_default());
     let (hand, take) = if found.mechanism.notifies() {
         let (hand, take) = wire::pair().map_err(NotStarted::Kernel)?;
@@ -130,6 +132,18 @@ pub(super) fn run(
         None => Ok(None),
     };
     start(command, told, supervisor)
+}
+
+/// The program's environment. What is set anew is set all the same where the policy lets the caller's pass.
+fn surroundings(
+    from: impl Iterator<Item = (OsString, OsString)>,
+    places: &Places,
+    policy: &CellPolicy,
+) -> BTreeMap<OsString, OsString> {
+    let from: Vec<_> = from.collect();
+    let clean = environment::clean(from.clone(), places, &policy.pass_environment);
+    let all = policy.without.contains(&Layer::Environment).then_some(from);
+    all.into_iter().flatten().chain(clean).collect()
 }
 
 /// Forks the keeper, and stands for the program until that has ended.
@@ -217,4 +231,23 @@ fn taken(from: &OwnedFd) -> io::Result<OwnedFd> {
         _ => None,
     });
     handed.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_alone_lets_the_callers_environment_pass() {
+        let places = Places { home: "/agents".into(), ..Places::default() };
+        let from = || {
+            [("SSH_AUTH_SOCK", "x"), ("HOME", "/home/user")].map(|(name, value)| (name.into(), value.into()))
+        };
+        let of = |policy: &CellPolicy| surroundings(from().into_iter(), &places, policy);
+        let (name, home) = (OsString::from("SSH_AUTH_SOCK"), OsString::from("HOME"));
+        assert!(!of(&CellPolicy::default()).contains_key(&name));
+        let open = CellPolicy { without: [Layer::Environment].into(), ..CellPolicy::default() };
+        assert!(of(&open).contains_key(&name));
+        assert_eq!(of(&open)[&home], "/agents");
+    }
 }

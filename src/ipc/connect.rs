@@ -67,7 +67,10 @@ pub(super) fn wanted(caller: Caller, call: &Call) -> Result<Option<Address>, Err
 
 /// A finished socket, with what the caller had set on its own.
 pub(super) fn put(socket: OwnedFd, flags: OFlags, over: i32) -> Result<Answer, Errno> {
-    raw::set_nonblocking(&socket, flags.contains(OFlags::NONBLOCK))?;
+    // It was made so that nobody here waits.
+    if !flags.contains(OFlags::NONBLOCK) {
+        raw::set_nonblocking(&socket, false)?;
+    }
     let at_exec = if flags.contains(OFlags::CLOEXEC) { AtExec::Close } else { AtExec::Keep };
     Ok(Answer::PutOver(socket, over, at_exec))
 }

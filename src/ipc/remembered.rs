@@ -28,6 +28,10 @@ impl<T: Eq + Hash + Clone> Remembered<T> {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
     pub(super) fn contains(&self, member: &T) -> bool {
         self.members.contains(member)
     }
@@ -40,6 +44,7 @@ mod tests {
     #[test]
     fn the_oldest_goes_first() {
         let mut few = Remembered::new(2);
+        assert!(few.is_empty());
         for member in [1, 2, 1, 3] {
             few.insert(member);
         }
