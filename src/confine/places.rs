@@ -83,7 +83,12 @@ impl Places {
         cwd: &Path,
     ) -> Result<Self, PlacesError> {
         let real_home = real_home::of_this_user();
-        let (outer, temporary) = temporary(shared).map_err(PlacesError::Temporary)?;
+        // With a root that nobody can write the volume is what there is. What somebody has put there is told.
+        let found = match temporary(shared) {
+            Err(OwnFolderError::Io { .. }) => temporary(volume).or_else(|_| temporary(shared)),
+            found => found,
+        };
+        let (outer, temporary) = found.map_err(PlacesError::Temporary)?;
         let home = home(volume, &outer).map_err(PlacesError::Home)?;
         let mut notes = Vec::new();
         let further = further(policy, &real_home, &mut notes);

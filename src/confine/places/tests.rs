@@ -48,6 +48,18 @@ fn its_own_folders_are_made_and_kept() {
 }
 
 #[test]
+fn where_nothing_can_be_made_in_tmp_the_volume_has_the_temporary_folder() {
+    let lab = Lab::new();
+    fs::remove_dir(lab.path("tmp")).unwrap();
+    let places = lab.prepare(&CellPolicy::default()).unwrap();
+    assert!(places.temporary.starts_with(lab.path("volume")) && places.temporary.is_dir());
+    assert_eq!(places.agents, None);
+    assert!(
+        places.notes.iter().any(|note| note.starts_with("Claude Code's background agents cannot listen"))
+    );
+}
+
+#[test]
 fn a_home_that_is_a_link_is_passed_over() {
     let lab = Lab::new();
     symlink(lab.path("project"), lab.path("volume/home")).unwrap();

@@ -20,14 +20,16 @@ pub(super) struct Issued {
 /// A new authority, and a certificate of it for the server of a name or an address.
 pub(super) fn issue(server: &str) -> anyhow::Result<Issued> {
     let mut authority = CertificateParams::new(Vec::<String>::new())?;
-    // Without names of their own both would have the same, and the leaf would pass for its own issuer.
-    authority.distinguished_name.push(DnType::CommonName, "test authority");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority_key = KeyPair::generate()?;
+    // A name of its own for each: whoever trusts two of one name, as of an earlier run, may take the wrong one.
+    let tail = u64::from_be_bytes(authority_key.public_key_raw().last_chunk().copied().unwrap_or_default());
+    authority.distinguished_name.push(DnType::CommonName, format!("test authority {tail:016x}"));
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let pem = authority.self_signed(&authority_key)?.pem();
     let key = KeyPair::generate()?;
     let mut leaf = CertificateParams::new(vec![server.to_owned()])?;
     leaf.distinguished_name.push(DnType::CommonName, server);
+    leaf.use_authority_key_identifier_extension = true;
     let certificate = leaf.signed_by(&key, &Issuer::new(authority, authority_key))?;
     Ok(Issued { authority: pem, certificate, key })
 }
