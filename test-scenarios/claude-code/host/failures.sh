@@ -191,7 +191,7 @@ refused "a policy that cannot be read" "$at: .*Permission denied" "${usual[@]}" 
 # --- the file system ----------------------------------------------------------------------------------------------
 refused "a read-only root" "/run/agent-sandbox.*cannot be written.*--tmpfs=/run" "${usual[@]}" --read-only
 refused "a read-only /run" "/run/agent-sandbox.*cannot be written" "${usual[@]}" -v "$WORK/empty:/run:ro"
-closed "a read-only root with a writable /run" "${usual[@]}" --read-only --tmpfs /run
+closed "a read-only root with a writable /run and /tmp" "${usual[@]}" --read-only --tmpfs /run --tmpfs /tmp
 
 # --- names --------------------------------------------------------------------------------------------------------
 # dns NAME ADDRESS FLAG...: another DNS server on the stand-in internet.
